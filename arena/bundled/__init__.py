@@ -1,0 +1,1 @@
+"""Real data sets that travel with arena; README.md says where each comes from."""

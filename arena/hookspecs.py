@@ -1,0 +1,31 @@
+"""The whole extension surface: three hooks.
+
+A plugin module implements the ones it needs with ``@arena.hookimpl`` and is named by an entry point
+of the group ``arena``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pluggy import HookimplMarker, HookspecMarker
+
+from arena.api import Attack, Defense, Target
+
+hookspec = HookspecMarker("arena")
+hookimpl = HookimplMarker("arena")
+
+
+@hookspec
+def register_attacks(register: Callable[[type[Attack]], None]) -> None:
+    """Call ``register`` with each attack class."""
+
+
+@hookspec
+def register_defenses(register: Callable[[type[Defense]], None]) -> None:
+    """Call ``register`` with each defence class."""
+
+
+@hookspec
+def register_targets(register: Callable[[type[Target]], None]) -> None:
+    """Call ``register`` with each target class."""

@@ -1,0 +1,108 @@
+"""Single matches, for people and for scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from tabulate import tabulate
+
+from arena.errors import ArenaError
+from arena.records import Entry, Record
+from arena.store import Key, Store
+
+_SHOWN = 8
+"""Digits of a match's identifier that lists print; any unique beginning will do."""
+
+
+def match_list(store: Store) -> str:
+    """Render a line for every match of the tournament."""
+    rows = [
+        (
+            key[0][:_SHOWN],
+            entry.target,
+            entry.defense,
+            entry.attack,
+            entry.repetition,
+            _status(entry),
+            entry.record.queries if entry.record else "",
+        )
+        for entry, key, _ in _matches(store)
+    ]
+    headers = ("match", "target", "defence", "attack", "run", "status", "queries")
+    return tabulate(rows, headers=headers, tablefmt="simple") + "\n"
+
+
+def match_page(store: Store, match: str, show_traceback: bool) -> str:
+    """Render one match whole: specification, end, curve; its traceback on request.
+
+    Raises:
+        ArenaError: no match, or more than one, begins so.
+    """
+    found = [m for m in _matches(store) if m[1][0].startswith(match)]
+    if len(found) != 1:
+        many = f"{len(found)} matches begin" if found else "no match begins"
+        raise ArenaError(f"{many} with '{match}'; arena show DIR lists them")
+    entry, key, specification = found[0]
+    lines = [
+        f"match    {key[0]}",
+        f"build    {key[2]}",
+        f"target   {entry.target}",
+        f"defence  {entry.defense}",
+        f"attack   {entry.attack}",
+        f"run      {entry.repetition}",
+        f"status   {_status(entry)}",
+    ]
+    record = entry.record
+    reason = record.reason if record else entry.skipped
+    lines += [f"reason   {reason}"] if reason else []
+    if record:
+        lines += [f"queries  {record.queries} in {record.calls} calls", "", _curve(record)]
+        lines += ["", *_final(record)]
+    diagnostics = store.diagnostics(key)
+    if diagnostics:
+        memory = f"{diagnostics.peak_memory:.0f} MiB"
+        lines += ["", f"took {diagnostics.seconds:.3f} s, {memory} at most in its process"]
+        if diagnostics.traceback:
+            text = diagnostics.traceback.rstrip()
+            lines += ["", text if show_traceback else "(a traceback is stored: --traceback)"]
+    lines += ["", json.dumps(specification, indent=2, ensure_ascii=False)]
+    return "\n".join(lines) + "\n"
+
+
+def export_lines(store: Store) -> Iterator[str]:
+    """Yield every match as a JSON object, in the tournament's order; times are left out."""
+    for entry, key, specification in _matches(store):
+        data: dict[str, Any] = {
+            "schema": 1,
+            "match": key[0],
+            "build": key[2],
+            "names": [entry.target, entry.defense, entry.attack],
+            "specification": specification,
+            "skipped": entry.skipped,
+            "record": asdict(entry.record) if entry.record else None,
+        }
+        yield json.dumps(data, sort_keys=True, ensure_ascii=False)
+
+
+def _matches(store: Store) -> list[tuple[Entry, Key, dict[str, Any]]]:
+    entries = store.results().entries
+    return [(e, *line) for e, line in zip(entries, store.lineup(), strict=True)]
+
+
+def _status(entry: Entry) -> str:
+    if entry.skipped:
+        return "skipped"
+    return entry.record.status.value if entry.record else "not played"
+
+
+def _curve(record: Record) -> str:
+    rows = [(c.queries, c.calls, *(f"{v:.4f}" for v in c.values)) for c in record.curve]
+    return tabulate(rows, headers=("queries", "calls", "half 1", "half 2"), tablefmt="simple")
+
+
+def _final(record: Record) -> list[str]:
+    shown = {name: value for name, value in record.final.items() if value is not None}
+    return [f"{name:18} {value:.4f}" for name, value in shown.items()]

@@ -1,0 +1,1 @@
+"""Surrogate learners that attacks refit after every answered query."""

@@ -1,0 +1,175 @@
+"""How close a surrogate comes: fidelity on three kinds of inputs, accuracy, geometric error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from arena.api import Floats, Labels, Natural, Victim
+from arena.domain import Domain
+
+JITTER = 0.1
+"""Natural inputs: continuous and integer features move by this many standard deviations."""
+
+RESAMPLED = 0.1
+"""Natural inputs: the chance that a category is replaced by another row's."""
+
+BALANCED_DRAWS = 250
+"""Balanced inputs are drawn from at most this many times ``size`` uniform ones."""
+
+Predict = Callable[[Floats], Labels]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Scoring inputs of one kind, in two disjoint halves.
+
+    Attributes:
+        X: float64 (n, d), raw rows.
+        labels: int64 (n,), what counts as right.
+        halves: int64 (n,), 0 or 1.
+        by_class: whether agreement is the mean of every class's.
+    """
+
+    X: Floats
+    labels: Labels
+    halves: NDArray[np.int64]
+    by_class: bool = False
+
+    def agreement(self, predicted: Labels) -> tuple[float, float]:
+        """Return the share of predicted labels (n,) that are right, in each half."""
+        right = predicted == self.labels
+        return (self._mean(right, 0), self._mean(right, 1))
+
+    def _mean(self, right: NDArray[np.bool_], half: int) -> float:
+        inside = self.halves == half
+        if not self.by_class:
+            return float(right[inside].mean())
+        classes = np.unique(self.labels)
+        shares = [right[inside & (self.labels == c)].mean() for c in classes]
+        return float(np.mean(shares))
+
+
+def natural_inputs(victim: Victim, size: int, rng: Generator, usable: NDArray[np.bool_]) -> Inputs:
+    """Smooth a bootstrap of natural rows (Rule 2): jittered numbers, resampled categories.
+
+    Args:
+        victim: labels them.
+        size: how many.
+        rng: the scoring role's.
+        usable: bool (m,), which of the natural rows may be used: those outside the pool.
+    """
+    X = smoothed(victim.natural.X[usable], victim.domain, size, rng)
+    return _halved(X, _labels(victim, X))
+
+
+def smoothed(rows: Floats, domain: Domain, size: int, rng: Generator) -> Floats:
+    """Draw ``size`` rows from a smoothed bootstrap of raw rows (m, d); float64 (size, d)."""
+    X = rows[rng.integers(len(rows), size=size)]
+    noise = rng.standard_normal(X.shape) * (JITTER * rows.std(axis=0))
+    others = rows[rng.integers(len(rows), size=X.shape), np.arange(rows.shape[1])]
+    swap = rng.random(X.shape) < RESAMPLED
+    moved: Floats = X + noise
+    moved[:, domain.discrete] = np.rint(moved[:, domain.discrete])
+    c = domain.categorical
+    moved[:, c] = np.where(swap[:, c], others[:, c], X[:, c])
+    return moved
+
+
+def uniform_inputs(victim: Victim, size: int, rng: Generator) -> Inputs:
+    """Draw uniform inputs from the domain."""
+    X = victim.domain.sample(size, rng)
+    return _halved(X, _labels(victim, X))
+
+
+def balanced_inputs(victim: Victim, size: int, rng: Generator) -> Inputs | None:
+    """Draw uniform inputs until each class has its share; None if one is not met under the cap.
+
+    Gives up as soon as a class is too rare to be met even at three standard deviations more than
+    what was seen of it.
+    """
+    k = len(victim.classes)
+    share = size // (2 * k) * 2
+    kept: list[list[Floats]] = [[] for _ in range(k)]
+    missing = np.full(k, share)
+    for draws in range(1, BALANCED_DRAWS + 1):
+        X = victim.domain.sample(size, rng)
+        labels = _labels(victim, X)
+        for c in np.flatnonzero(missing):
+            rows = X[labels == c][: missing[c]]
+            kept[c].append(rows)
+            missing[c] -= len(rows)
+        if not missing.any():
+            X = np.concatenate([row for rows in kept for row in rows])
+            labels = np.repeat(np.arange(k), share)
+            return Inputs(X, labels, np.tile([0, 1], len(X) // 2), by_class=True)
+        met = share - missing
+        likely = (met + 3 * np.sqrt(met) + 3) / draws * BALANCED_DRAWS
+        if (likely < share).any():
+            return None
+    return None
+
+
+def held_out_inputs(natural: Natural) -> Inputs | None:
+    """Take the real rows the target was not trained on, with their true classes."""
+    X, y = natural.X[natural.held_out], natural.y[natural.held_out]
+    return _halved(X, y) if len(X) >= 2 else None
+
+
+def geometric_error(
+    coef: Floats, intercept: float, true_coef: Floats, true_intercept: float, affine: bool
+) -> float:
+    """Return the distance of the unit normals ``||w* - w||_2`` of two halfspaces.
+
+    An affine halfspace is compared with its intercept as one more weight.
+
+    Args:
+        coef: float64 (width,).
+        intercept: of the surrogate.
+        true_coef: float64 (width,).
+        true_intercept: of the target.
+        affine: whether the intercept counts.
+    """
+    w, v = _weights(coef, intercept, affine), _weights(true_coef, true_intercept, affine)
+    lengths = np.linalg.norm(w), np.linalg.norm(v)
+    if not all(lengths) or not np.isfinite(lengths).all():
+        return 2.0
+    return float(np.linalg.norm(w / lengths[0] - v / lengths[1]))
+
+
+def parameter_error(
+    coef: Floats, intercept: float, true_coef: Floats, true_intercept: float
+) -> float:
+    """Return ``||a* - a||_1`` over weights and intercept."""
+    return float(np.abs(coef - true_coef).sum() + abs(intercept - true_intercept))
+
+
+def labels_fault(labels: Any, n: int, classes: int) -> str:
+    """Say what is wrong with a surrogate's prediction of n rows; empty if nothing is."""
+    array = np.asarray(labels)
+    if array.shape != (n,):
+        return f"its predict gives shape {array.shape} for {n} rows; give ({n},)"
+    whole = array.dtype.kind in "iub" or (
+        array.dtype.kind == "f" and bool(np.isfinite(array).all()) and not (array % 1).any()
+    )
+    return "" if whole else f"its predict gives {array.dtype}, not whole numbers"
+
+
+def _weights(coef: Floats, intercept: float, affine: bool) -> Floats:
+    return np.append(coef, intercept) if affine else coef
+
+
+def _labels(victim: Victim, X: Floats) -> Labels:
+    label = victim.answer(np.ascontiguousarray(X)).label
+    if label is None:
+        raise ValueError("the victim's answer holds no label")
+    return label
+
+
+def _halved(X: Floats, labels: Labels) -> Inputs:
+    return Inputs(X, labels, np.arange(len(X)) % 2)

@@ -1,0 +1,207 @@
+"""A tournament's matches: who meets whom, why a pair cannot meet, and each match's identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from arena.answers import FIELDS
+from arena.api import Attack, Defense, Target
+from arena.records import Goal
+from arena.seeds import digest
+from arena.tournament import Entrant, Grants, Tournament
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """A target to be trained for a tournament.
+
+    Attributes:
+        target: its specification.
+        seed: the tournament's.
+        repetition: None when every repetition shares one training.
+        size: how many scoring inputs of each kind.
+        pool: how many natural rows attacks are given, which scoring then avoids.
+    """
+
+    target: Target
+    seed: int | str
+    repetition: int | None
+    size: int
+    pool: int
+
+    @property
+    def roles(self) -> tuple[Any, ...]:
+        """What its seeds depend on."""
+        return (self.seed, self.target.identity(), self.repetition)
+
+    @property
+    def seeds(self) -> dict[str, str]:
+        """The seeds of its training and of its scoring inputs."""
+        return {role: digest(role, *self.roles) for role in ("target", "scoring")}
+
+    @property
+    def key(self) -> str:
+        """Hash of everything its training and its scoring inputs depend on, but for the build."""
+        return digest("stage", *self.roles, self.size, self.pool)
+
+
+@dataclass(frozen=True)
+class MatchSpec:
+    """One attack against one defended target, once.
+
+    Attributes:
+        target: the target's name on boards and its training.
+        defense: the chain, the first link nearest the model.
+        attack: the attack.
+        repetition: from 0.
+        seed: the tournament's.
+        knowledge: what the attack is told.
+        budget: queries it may spend.
+        checkpoints: growth of the queries from one scored surrogate to the next.
+        goal: what is scored at every checkpoint.
+        skipped: why the pair cannot meet; empty when it can.
+    """
+
+    target: Entrant[Target]
+    defense: Entrant[Defense]
+    attack: Entrant[Attack]
+    repetition: int
+    seed: int | str
+    knowledge: Grants
+    budget: int
+    checkpoints: float
+    goal: Goal
+    retrain: bool = False
+    skipped: str = ""
+
+    @property
+    def training(self) -> TargetSpec:
+        """The target this match is played on."""
+        repetition = self.repetition if self.retrain else None
+        return TargetSpec(
+            self.target.plugin, self.seed, repetition, self.goal.size, self.knowledge.pool
+        )
+
+    @property
+    def chain(self) -> list[Any]:
+        """The canonical tree of the defence chain."""
+        return [link.identity() for link in self.defense.plugins]
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What the match is: specifications, seed, repetition and knowledge."""
+        return (
+            *self.training.roles,
+            self.chain,
+            self.attack.plugin.identity(),
+            self.repetition,
+            self.knowledge.model_dump(),
+        )
+
+    @property
+    def key(self) -> str:
+        """Hash of the identity."""
+        return digest("match", *self.identity)
+
+    @property
+    def terms(self) -> str:
+        """Hash of what else its record depends on: budget, checkpoints and what is scored."""
+        goal = self.goal
+        return digest("terms", self.budget, self.checkpoints, goal.metric, goal.inputs, goal.size)
+
+    @property
+    def seeds(self) -> dict[str, str]:
+        """The seed of every role, from that role's own inputs only (Rule 6)."""
+        training = self.training.roles
+        return {
+            **self.training.seeds,
+            "public": digest("public", *training, self.repetition),
+            "defense": digest("defense", *training, self.chain, self.repetition),
+            "attack": digest("attack", *self.identity),
+        }
+
+    @property
+    def title(self) -> str:
+        """Attack, defence and target, for messages."""
+        return f"{self.attack.label} against {self.defense.label} on {self.target.label}"
+
+    @property
+    def revealed(self) -> frozenset[str]:
+        """The answer fields that leave the defence chain."""
+        return revealed(self.target.plugin, self.defense.plugins)
+
+
+def plan(tournament: Tournament) -> tuple[MatchSpec, ...]:
+    """Pair every attack with every defended target, repetition by repetition."""
+    t = tournament
+    reasons = {
+        (target.label, defense.label, attack.label): why_not(
+            target.plugin, defense.plugins, attack.plugin, t
+        )
+        for target in t.targets
+        for defense in t.defenses
+        for attack in t.attacks
+    }
+    return tuple(
+        MatchSpec(
+            target=target,
+            defense=defense,
+            attack=attack,
+            repetition=repetition,
+            seed=t.seed,
+            knowledge=t.knowledge,
+            budget=t.budget,
+            checkpoints=t.checkpoints,
+            goal=t.goal,
+            retrain=t.retrain,
+            skipped=reasons[target.label, defense.label, attack.label],
+        )
+        for target in t.targets
+        for defense in t.defenses
+        for attack in t.attacks
+        for repetition in range(t.repetitions)
+    )
+
+
+def selected(spec: MatchSpec, pattern: str | None) -> bool:
+    """Whether a match is one of those ``--only`` names: a glob on attack, defence or target."""
+    names = (spec.attack.label, spec.defense.label, spec.target.label)
+    plain = (spec.attack.plugin.name, spec.target.plugin.name)
+    return pattern is None or any(fnmatchcase(name, pattern) for name in (*names, *plain))
+
+
+def revealed(target: Target, chain: tuple[Defense, ...]) -> frozenset[str]:
+    """Return the answer fields that leave a defence chain."""
+    return frozenset(target.reveals).difference(*(link.hides for link in chain))
+
+
+def why_not(
+    target: Target, chain: tuple[Defense, ...], attack: Attack, tournament: Tournament
+) -> str:
+    """Say why an attack cannot meet a defended target; empty when it can."""
+    requires = attack.requirements
+    families = target.families()
+    if not requires.families & families:
+        learns = _listed(requires.families)
+        return f"{attack.name} learns {learns}, the target is {_listed(families)}"
+    fields = revealed(target, chain)
+    if not any(need <= fields for need in requires.needs):
+        wanted = " or ".join(_listed(need) for need in requires.needs)
+        return f"{attack.name} needs {wanted}, clients see {_listed(fields) or 'nothing'}"
+    if missing := requires.knowledge - tournament.knowledge.granted():
+        return f"{attack.name} must be told {_listed(missing)}, which the tournament does not grant"
+    if tournament.goal.metric.endswith("error") and not families & {
+        "halfspace",
+        "linear-regression",
+    }:
+        return (
+            f"{tournament.goal.metric} is defined for linear targets, this is {_listed(families)}"
+        )
+    return ""
+
+
+def _listed(names: frozenset[str]) -> str:
+    order = [*FIELDS, *sorted(names - set(FIELDS))]
+    return ", ".join(name for name in order if name in names)

@@ -1,0 +1,313 @@
+"""Results in SQLite, one transaction a finished match: what is finished is never lost."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from arena.errors import ArenaError
+from arena.records import (
+    BoardTerms,
+    Checkpoint,
+    Diagnostics,
+    Entry,
+    FloorTerms,
+    Goal,
+    Record,
+    Results,
+    Status,
+)
+
+FILE = "results.sqlite"
+SCHEMA = 1
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS matches (
+    match TEXT, terms TEXT, build TEXT, status TEXT NOT NULL, reason TEXT NOT NULL,
+    queries INTEGER NOT NULL, calls INTEGER NOT NULL, utility REAL,
+    final TEXT NOT NULL, floor TEXT, seeds TEXT NOT NULL,
+    PRIMARY KEY (match, terms, build)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS curves (
+    match TEXT, terms TEXT, build TEXT, checkpoint INTEGER,
+    queries INTEGER NOT NULL, calls INTEGER NOT NULL, value REAL, second_half REAL,
+    PRIMARY KEY (match, terms, build, checkpoint)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS diagnostics (
+    match TEXT, terms TEXT, build TEXT, seconds REAL, peak_memory REAL, traceback TEXT,
+    PRIMARY KEY (match, terms, build)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lineup (
+    position INTEGER PRIMARY KEY, match TEXT, terms TEXT, build TEXT,
+    target TEXT, defense TEXT, attack TEXT, repetition INTEGER, skipped TEXT, baseline INTEGER,
+    specification TEXT);
+CREATE TABLE IF NOT EXISTS tournament (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+"""
+
+Key = tuple[str, str, str]
+"""Match, terms, build: what a record is stored under."""
+
+
+def key_of(record: Record) -> Key:
+    """Return what a record is stored under."""
+    return record.match, record.terms, record.build
+
+
+class Store:
+    """The results of one folder."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, create: bool = False) -> Iterator[Store]:
+        """Open the store of a folder, alone when it is to be written.
+
+        Args:
+            folder: where the results lie.
+            create: whether to make it, and to hold it against other runs.
+
+        Raises:
+            ArenaError: there is none, it cannot be read or written, it is from a newer version,
+                or another run holds it.
+        """
+        path = folder / FILE
+        if not create and not path.is_file():
+            raise ArenaError(f"{folder} holds no results; play a tournament with --out {folder}")
+        try:
+            with _locked(folder) if create else nullcontext():
+                db = sqlite3.connect(path, isolation_level=None)
+                try:
+                    cls._prepare(db, path, create)
+                    yield cls(db)
+                finally:
+                    db.close()
+        except sqlite3.Error as error:
+            raise ArenaError(f"{path}: {error}; mend or remove it and run again") from error
+
+    @staticmethod
+    def _prepare(db: sqlite3.Connection, path: Path, create: bool) -> None:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA:
+            raise ArenaError(f"{path} was written by a newer arena; upgrade extraction-arena")
+        if not create:
+            return
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_TABLES)
+        db.execute(f"PRAGMA user_version = {SCHEMA}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def add(self, record: Record, diagnostics: Diagnostics) -> None:
+        """Store one played match, replacing an earlier playing of the same."""
+        key = key_of(record)
+        row = (
+            *key,
+            record.status.value,
+            record.reason,
+            record.queries,
+            record.calls,
+            record.utility,
+            _json(record.final),
+            _json(asdict(record.floor)) if record.floor else None,
+            _json(record.seeds),
+        )
+        curve = [
+            (*key, i, c.queries, c.calls, *(*c.values, None, None)[:2])
+            for i, c in enumerate(record.curve)
+        ]
+        with self._transaction() as db:
+            self._drop(db, key)
+            db.execute("INSERT INTO matches VALUES (?,?,?,?,?,?,?,?,?,?,?)", row)
+            db.executemany("INSERT INTO curves VALUES (?,?,?,?,?,?,?,?)", curve)
+            d = diagnostics
+            found = (*key, d.seconds, d.peak_memory, d.traceback)
+            db.execute("INSERT INTO diagnostics VALUES (?,?,?,?,?,?)", found)
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Remove records, so that their matches are played again."""
+        with self._transaction() as db:
+            for key in keys:
+                self._drop(db, key)
+
+    @staticmethod
+    def _drop(db: sqlite3.Connection, key: Key) -> None:
+        for table in ("matches", "curves", "diagnostics"):
+            db.execute(f"DELETE FROM {table} WHERE match = ? AND terms = ? AND build = ?", key)
+
+    def statuses(self) -> dict[Key, Status]:
+        """Return the status of every stored match."""
+        rows = self._db.execute("SELECT match, terms, build, status FROM matches")
+        return {(m, t, b): Status(status) for m, t, b, status in rows}
+
+    def set_lineup(
+        self, terms: BoardTerms, entries: Iterable[tuple[Entry, Key, dict[str, Any]]]
+    ) -> None:
+        """Note which matches make up the tournament: what its boards show.
+
+        Args:
+            terms: what the standings depend on beside the matches.
+            entries: every match without its record, with its key and its full specification.
+        """
+        rows = [
+            (
+                i,
+                *key,
+                e.target,
+                e.defense,
+                e.attack,
+                e.repetition,
+                e.skipped,
+                e.baseline,
+                _json(specification),
+            )
+            for i, (e, key, specification) in enumerate(entries)
+        ]
+        with self._transaction() as db:
+            db.execute("DELETE FROM lineup")
+            db.executemany(f"INSERT INTO lineup VALUES ({','.join('?' * 11)})", rows)
+            self._put(db, "terms", asdict(terms))
+
+    def results(self) -> Results:
+        """Return the tournament's matches with their records, in the order of its file.
+
+        Raises:
+            ArenaError: no tournament was played here.
+        """
+        terms = self.get("terms")
+        if terms is None:
+            raise ArenaError("no tournament was played in this folder; use arena run")
+        records = self._records()
+        rows = self._db.execute(
+            "SELECT target, defense, attack, repetition, skipped, baseline, match, terms, build"
+            " FROM lineup ORDER BY position"
+        )
+        entries = [
+            Entry(target, defense, attack, repetition, skipped, records.get((m, t, b)), bool(base))
+            for target, defense, attack, repetition, skipped, base, m, t, b in rows
+        ]
+        return Results(_board_terms(terms), tuple(entries))
+
+    def _records(self) -> dict[Key, Record]:
+        curves: dict[Key, list[Checkpoint]] = {}
+        for *key, queries, calls, value, second in self._db.execute(
+            "SELECT match, terms, build, queries, calls, value, second_half"
+            " FROM curves ORDER BY match, terms, build, checkpoint"
+        ):
+            values = tuple(v for v in (value, second) if v is not None)
+            curves.setdefault((key[0], key[1], key[2]), []).append(
+                Checkpoint(queries, calls, values)
+            )
+        found: dict[Key, Record] = {}
+        for (
+            m,
+            t,
+            b,
+            status,
+            reason,
+            queries,
+            calls,
+            utility,
+            final,
+            floor,
+            seeds,
+        ) in self._db.execute(
+            "SELECT match, terms, build, status, reason, queries, calls,"
+            " utility, final, floor, seeds FROM matches"
+        ):
+            found[m, t, b] = Record(
+                m,
+                t,
+                b,
+                Status(status),
+                reason,
+                queries,
+                calls,
+                tuple(curves.get((m, t, b), ())),
+                json.loads(final),
+                utility,
+                _floor(floor),
+                json.loads(seeds),
+            )
+        return found
+
+    def lineup(self) -> list[tuple[Key, dict[str, Any]]]:
+        """Return key and full specification of every match of the tournament, in order."""
+        rows = self._db.execute(
+            "SELECT match, terms, build, specification FROM lineup ORDER BY position"
+        )
+        return [((m, t, b), json.loads(specification)) for m, t, b, specification in rows]
+
+    def diagnostics(self, key: Key) -> Diagnostics | None:
+        """Return time, memory and traceback of one match, None if it was not played."""
+        row = self._db.execute(
+            "SELECT seconds, peak_memory, traceback FROM diagnostics"
+            " WHERE match = ? AND terms = ? AND build = ?",
+            key,
+        ).fetchone()
+        return Diagnostics(*row) if row else None
+
+    def get(self, key: str) -> Any:
+        """Return a value noted about the tournament, None if there is none."""
+        try:
+            row = self._db.execute("SELECT value FROM tournament WHERE key = ?", (key,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+        return json.loads(row[0]) if row else None
+
+    def put(self, key: str, value: Any) -> None:
+        """Note a JSON-able value about the tournament."""
+        with self._transaction() as db:
+            self._put(db, key, value)
+
+    @staticmethod
+    def _put(db: sqlite3.Connection, key: str, value: Any) -> None:
+        db.execute("INSERT OR REPLACE INTO tournament VALUES (?, ?)", (key, _json(value)))
+
+
+def _board_terms(data: dict[str, Any]) -> BoardTerms:
+    goal = data["goal"]
+    return BoardTerms(**{**data, "goal": Goal(**{**goal, "reach": tuple(goal["reach"])})})
+
+
+def _floor(text: str | None) -> FloorTerms | None:
+    if text is None:
+        return None
+    data = json.loads(text)
+    return FloorTerms(**{**data, "fields": tuple(data["fields"])})
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder against other runs; the lock goes with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("w")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ArenaError(f"{folder}: {reason}; choose another folder by --out") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArenaError(
+                f"another run is writing {folder}; wait for it, or choose another folder by --out"
+            ) from None
+        yield
