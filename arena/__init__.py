@@ -35,20 +35,22 @@ from arena.datasets import Dataset, Table
 from arena.domain import Domain, Feature
 from arena.errors import ArenaError, BudgetExhausted, InvalidQuery, OracleClosed
 from arena.hookspecs import hookimpl
-from arena.rowwise import affine, squared_distances
+from arena.rowwise import affine, softmax
 from arena.splits import Split, one_against_rest, split
 from arena.standings import standings
 
 if TYPE_CHECKING:
     from arena.engine import play
-    from arena.learners import kernel_svm, recipes
+    from arena.learners import kernel_svm, pairwise_svm, recipes
     from arena.tournament import load
 
 _LAZY = {
     "load": "arena.tournament",
     "play": "arena.engine",
 }
-_LAZY_MODULES = {"kernel_svm": "arena.learners.kernel_svm", "recipes": "arena.learners.recipes"}
+_LAZY_MODULES = {
+    name: f"arena.learners.{name}" for name in ("kernel_svm", "pairwise_svm", "recipes")
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -94,9 +96,10 @@ __all__ = [
     "kernel_svm",
     "load",
     "one_against_rest",
+    "pairwise_svm",
     "play",
     "recipes",
+    "softmax",
     "split",
-    "squared_distances",
     "standings",
 ]

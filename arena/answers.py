@@ -15,6 +15,10 @@ FIELDS = ("label", "probabilities", "score", "leaf", "value")
 REFUSED = -1
 """The label of a row that the server (or its defence) refuses to answer."""
 
+_INTEGER, _FLOAT = np.dtype(np.int64), np.dtype(np.float64)
+_DTYPES = dict.fromkeys(FIELDS, _FLOAT) | {"label": _INTEGER, "leaf": _INTEGER}
+_KINDS = {name: "iu" if dtype == _INTEGER else "iuf" for name, dtype in _DTYPES.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -48,45 +52,69 @@ class Answer:
         """Keep the named fields, hide the others."""
         return Answer(*[self.field(name) if name in fields else None for name in FIELDS])
 
+    def copy(self) -> Answer:
+        """Copy every field, so that whoever changes the copy changes nothing here."""
+        arrays: tuple[Any, ...] = (
+            self.label,
+            self.probabilities,
+            self.score,
+            self.leaf,
+            self.value,
+        )
+        return Answer(*[None if a is None else a.copy() for a in arrays])
+
     def rows(self, index: NDArray[Any] | slice) -> Answer:
         """Select rows by numpy index, in every field."""
         return Answer(*[None if a is None else a[index] for a in map(self.field, FIELDS)])
 
 
-def fault(answer: object, rows: int, classes: int, fields: Collection[str]) -> str | None:
-    """Say what is wrong with an answer to ``rows`` queries, None if nothing is.
+class Unanswerable(Exception):
+    """What a victim or a defence gave is no answer; the message ends a sentence about it."""
+
+
+def delivered(answer: object, rows: int, classes: int, fields: Collection[str]) -> Answer:
+    """Check an answer to ``rows`` queries, and copy what of it is to be delivered.
 
     Args:
         answer: what a victim or a defence gave.
         rows: how many queries were asked.
         classes: the number of the victim's classes.
-        fields: the fields it must carry.
+        fields: the fields it must carry; the others are left out.
+
+    Raises:
+        Unanswerable: a field is missing, of another type or shape, or a label is out of range.
     """
     if not isinstance(answer, Answer):
-        return f"gave {type(answer).__name__} where an arena.Answer is expected"
+        what = type(answer).__name__
+        raise Unanswerable(f"gave {what} where an arena.Answer is expected")
+    given: dict[str, Any] = {}
     for name in fields:
-        array = answer.field(name)
-        if array is None:
-            return f"gave no {name}"
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "if":
-            return f"gave a {name} that is not a numeric array"
+        array = getattr(answer, name)
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in _KINDS[name]:
+            raise Unanswerable(_type_fault(name, array))
         if not _shape_fits(name, array.shape, rows, classes):
-            return f"gave {name} of shape {array.shape} to {rows} queries"
-    return _label_fault(answer.label, classes) if "label" in fields else None
+            raise Unanswerable(f"gave {name} of shape {array.shape} to {rows} queries")
+        given[name] = array.astype(_DTYPES[name])
+    if "label" in given and rows:
+        _check_range(given["label"], classes)
+    return Answer(**given)
+
+
+def _type_fault(name: str, array: object) -> str:
+    if array is None:
+        return f"gave no {name}"
+    what = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+    return f"gave {name} as {what}; give an array of {_DTYPES[name]}"
 
 
 def _shape_fits(name: str, shape: tuple[int, ...], rows: int, classes: int) -> bool:
-    if name == "probabilities":
-        return shape == (rows, classes)
-    if name == "score":
-        return shape == (rows,) or shape == (rows, classes)
-    return shape == (rows,)
+    if shape == (rows,):
+        return name != "probabilities"
+    return name in ("probabilities", "score") and shape == (rows, classes)
 
 
-def _label_fault(label: NDArray[np.int64] | None, classes: int) -> str | None:
-    if label is None or not label.size:
-        return None
-    low, high = label.min(), label.max()
+def _check_range(label: NDArray[np.int64], classes: int) -> None:
+    low, high = (label[0], label[0]) if len(label) == 1 else (label.min(), label.max())
     if low < REFUSED or high >= classes:
-        return f"gave label {int(low if low < REFUSED else high)}, the classes are 0..{classes - 1}"
-    return None
+        wrong = int(low if low < REFUSED else high)
+        raise Unanswerable(f"gave label {wrong}, the classes are 0..{classes - 1}")

@@ -20,8 +20,10 @@ from pydantic import (
     ConfigDict,
     PrivateAttr,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
+from pydantic_core import to_jsonable_python
 
 from arena.answers import FIELDS, Answer
 from arena.datasets import Dataset
@@ -109,7 +111,7 @@ def _canonical(value: Any) -> Any:
         return sorted(value)
     if isinstance(value, (list, tuple)):
         return [_canonical(v) for v in value]
-    return value
+    return to_jsonable_python(value)
 
 
 def _short(value: Any) -> str:
@@ -138,7 +140,7 @@ class Natural:
     held_out: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Victim(ABC):
     """A trained target. It pickles, and holds everything the referee needs to know of it.
 
@@ -415,8 +417,13 @@ def _resolver(kind: Kind) -> Callable[[Any, ValidationInfo], Any]:
     return resolve
 
 
-AttackRef = Annotated[Attack, BeforeValidator(_resolver("attack"))]
+def _written(kind: Kind) -> WithJsonSchema:
+    """Describe how a file writes it; ``arena schema`` puts the plugins of the kind in its place."""
+    return WithJsonSchema({"type": ["string", "object"], "x-arena-plugin": kind})
+
+
+AttackRef = Annotated[Attack, BeforeValidator(_resolver("attack")), _written("attack")]
 """A parameter that is an attack: ``eat`` or ``{eat: {candidates: 50}}`` in a tournament file."""
 
-DefenseRef = Annotated[Defense, BeforeValidator(_resolver("defense"))]
+DefenseRef = Annotated[Defense, BeforeValidator(_resolver("defense")), _written("defense")]
 """A parameter that is a defence, written as in a tournament file."""

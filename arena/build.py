@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import platform
 import sys
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
+from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +18,8 @@ from arena.seeds import digest
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn")
 _REFEREE = ("arena.match", "arena.stage")
+_NOT_PLAYING = frozenset({"arena", "arena.tournament"})
+"""Names only, and the reader of files: what it reads is in the match's identity."""
 
 
 def match_build(spec: MatchSpec) -> str:
@@ -28,10 +33,18 @@ def training_build(spec: TargetSpec) -> str:
     return _hash((type(spec.target).__module__,))
 
 
+def forget_sources() -> None:
+    """Read the sources again: a long session may have edited its plugins since."""
+    for function in (_hash, _file_hash, _imports):
+        function.cache_clear()
+
+
 @cache
 def _hash(modules: tuple[str, ...]) -> str:
-    sources = sorted({file for module in (*_REFEREE, *modules) for file in _sources(module)})
-    return digest("build", libraries(), [_file_hash(file) for file in sources])
+    sources: dict[str, str] = {}
+    for module in (*_REFEREE, *modules):
+        sources |= _sources(module)
+    return digest("build", libraries(), {name: _file_hash(sources[name]) for name in sources})
 
 
 @cache
@@ -46,26 +59,47 @@ def _file_hash(file: str) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-@cache
-def _sources(module: str) -> tuple[str, ...]:
-    """Collect the files of a module and of all it imports from arena and its own package."""
-    __import__(module)
-    packages = ("arena", module.partition(".")[0])
+def _sources(module: str) -> dict[str, str]:
+    """Return the files, by module, of a module and of all it imports from arena and its package."""
     found: dict[str, str] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        loaded = sys.modules.get(name)
-        file = getattr(loaded, "__file__", None)
-        if loaded is None or file is None or name in found:
-            continue
-        found[name] = file
-        waiting += [n for n in _named_in(loaded) if n.partition(".")[0] in packages]
-    return tuple(found.values())
+        file = getattr(_loaded(name), "__file__", None)
+        if name not in found and name not in _NOT_PLAYING and file is not None:
+            found[name] = file
+            waiting += _imports(name, file)
+    return found
 
 
-def _named_in(module: ModuleType) -> set[str]:
-    return {
-        value.__name__ if isinstance(value, ModuleType) else str(getattr(value, "__module__", ""))
-        for value in vars(module).values()
-    }
+@cache
+def _imports(module: str, file: str) -> frozenset[str]:
+    """Return what a module imports from arena and its own package, in its functions too."""
+    ours = ("arena", module.partition(".")[0])
+    package = module if Path(file).stem == "__init__" else module.rpartition(".")[0]
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(Path(file).read_bytes())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            names.add(base)
+            if base.partition(".")[0] in ours:
+                names.update(_origin(base, alias.name) for alias in node.names)
+    return frozenset(name for name in names if name.partition(".")[0] in ours)
+
+
+def _origin(base: str, name: str) -> str:
+    """Return the module that ``name`` of the module ``base`` is, or in which it was defined."""
+    value = getattr(_loaded(base), name, None)
+    if isinstance(value, ModuleType):
+        return value.__name__
+    origin = getattr(value, "__module__", None)
+    return origin if isinstance(origin, str) else base
+
+
+def _loaded(module: str) -> ModuleType | None:
+    try:
+        return sys.modules.get(module) or import_module(module)
+    except ImportError:
+        return None

@@ -7,30 +7,32 @@ from typing import Any
 from tabulate import tabulate
 
 from arena.api import Attack, Defense, Target
-from arena.registry import Registered, Registry
+from arena.registry import Broken, Registered, Registry
 
 SCHEMA = 1
 
 
 def catalogue(registry: Registry) -> dict[str, Any]:
-    """Return every plugin and every broken entry point, JSON-able."""
+    """Return every plugin and every broken entry point, JSON-able.
+
+    ``{"schema": 1, "plugins": [...], "broken": [{entry_point, distribution, version, reason}]}``,
+    a plugin as in `describe`.
+    """
     return {
         "schema": SCHEMA,
         "plugins": [describe(p) for p in registry.plugins],
-        "broken": [
-            {
-                "entry_point": b.entry_point,
-                "distribution": b.distribution,
-                "version": b.version,
-                "reason": b.reason,
-            }
-            for b in registry.broken
-        ],
+        "broken": [_describe_broken(b) for b in registry.broken],
     }
 
 
 def describe(registered: Registered) -> dict[str, Any]:
-    """Return one plugin: what it is, where it is from, its parameters and traits, JSON-able."""
+    """Return one plugin: what it is, where it is from, its parameters and traits, JSON-able.
+
+    ``{kind, name, distribution, version, module, summary, reference, parameters}`` with parameters
+    ``{name: JSON Schema with "required"}``, and of an attack ``{needs, families,
+    requires_knowledge, baseline, wraps}``, of a defence ``{hides, alters, stateful}``, of a target
+    ``{family, can_reveal}``.
+    """
     cls = registered.plugin
     return {
         "kind": registered.kind,
@@ -45,27 +47,50 @@ def describe(registered: Registered) -> dict[str, Any]:
     }
 
 
+def _describe_broken(broken: Broken) -> dict[str, str]:
+    return {
+        "entry_point": broken.entry_point,
+        "distribution": broken.distribution,
+        "version": broken.version,
+        "reason": broken.reason,
+    }
+
+
 def _parameters(registered: Registered) -> dict[str, Any]:
     schema = registered.plugin.model_json_schema()
     required = schema.get("required", [])
-    shown = {}
-    for name, entry in schema.get("properties", {}).items():
-        kept = {key: value for key, value in entry.items() if key != "title"}
-        if "$ref" in kept:
-            kept = {"type": str(kept["$ref"]).rpartition("/")[2].lower(), **kept}
-            del kept["$ref"]
-        shown[name] = {**kept, "required": name in required}
-    return shown
+    definitions = schema.get("$defs", {})
+    return {
+        name: {**_inlined(entry, definitions), "required": name in required}
+        for name, entry in schema.get("properties", {}).items()
+    }
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Put what a schema refers to in its place, and leave out titles."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    referred = definitions.get(str(schema.get("$ref")).rpartition("/")[2], {})
+    whole = {**referred, **{key: value for key, value in schema.items() if key != "$ref"}}
+    return {
+        key: _inlined(value, definitions)
+        for key, value in whole.items()
+        if key != "title" or not isinstance(value, str)
+    }
 
 
 def _traits(registered: Registered) -> dict[str, Any]:
     cls = registered.plugin
     if issubclass(cls, Attack):
+        fields = cls.model_fields.items()
         return {
             "needs": [sorted(need) for need in cls.needs],
             "families": sorted(cls.families),
             "requires_knowledge": sorted(cls.requires_knowledge),
             "baseline": cls.baseline,
+            "wraps": [name for name, field in fields if field.annotation is Attack],
         }
     if issubclass(cls, Defense):
         return {
@@ -101,25 +126,41 @@ def page(registered: Registered) -> str:
     for name, entry in about["parameters"].items():
         lines.append(f"  {name}: {_one_line(entry)}")
         if entry.get("description"):
-            lines.append(f"      {entry['description']}")
-    lines.append("")
-    known = {"kind", "name", "distribution", "version", "summary", "reference", "parameters"}
-    for trait in about.keys() - known:
-        value = about[trait]
-        lines.append(f"{trait.replace('_', ' ')}: {_shown(value)}")
-    lines[-len(about.keys() - known) :] = sorted(lines[-len(about.keys() - known) :])
+            lines.append(f"      {' '.join(entry['description'].split())}")
+    lines += ["", *_trait_lines(_traits(registered)), f"module: {about['module']}"]
     return "\n".join(lines) + "\n"
 
 
+def _trait_lines(traits: dict[str, Any]) -> list[str]:
+    inner = traits.pop("wraps", [])
+    lines = [f"{name.replace('_', ' ')}: {_shown(value)}" for name, value in traits.items()]
+    if not inner:
+        return lines
+    # What a wrapper requires is what the attack inside does.
+    kept = [line for line in lines if not line.startswith(("needs", "families"))]
+    return [*kept, f"needs and families: those of its parameter {' and '.join(inner)}"]
+
+
 def _one_line(entry: dict[str, Any]) -> str:
-    kinds = [k.get("type", k.get("enum", "value")) for k in entry.get("anyOf", [entry])]
-    text = " or ".join(str(k) for k in kinds)
-    bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    for part in entry.get("anyOf", [entry]):
-        text += "".join(f" {sign} {part[b]}" for b, sign in bounds.items() if b in part)
+    text = " or ".join(_type(kind) for kind in entry.get("anyOf", [entry]))
     if entry["required"]:
         return f"{text}, required"
     return f"{text}, default {_shown(entry.get('default'))}"
+
+
+def _type(entry: dict[str, Any]) -> str:
+    """Write a JSON Schema in a few words."""
+    if "x-arena-plugin" in entry:
+        return f"{entry['x-arena-plugin']} plugin"
+    if "enum" in entry or "const" in entry:
+        return " | ".join(str(value) for value in entry.get("enum", [entry.get("const")]))
+    if entry.get("type") == "array":
+        return f"list of {_type(entry['items'])}" if entry.get("items") else "list"
+    if "properties" in entry:
+        return "{" + ", ".join(entry["properties"]) + "}"
+    bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    given = [f" {sign} {entry[bound]:g}" for bound, sign in bounds.items() if bound in entry]
+    return str(entry.get("type", "value")) + " and".join(given)
 
 
 def _shown(value: Any) -> str:

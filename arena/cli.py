@@ -7,18 +7,19 @@ import os
 import signal
 import sys
 import traceback
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from arena.errors import ArenaError, closest
+from arena.errors import ArenaError, one_line
 
 if TYPE_CHECKING:
     from arena.boards import Format
     from arena.duels import By
+    from arena.tournament import Tournament
 
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 _FILE = click.Path(path_type=Path)
@@ -36,16 +37,20 @@ class _Examples(click.Group):
 
 @click.group(
     cls=_Examples,
+    invoke_without_command=True,
     epilog="Examples:\n  arena run tournaments/uci.yaml\n  arena board runs/uci --by attack\n"
     "  arena plugins show eat",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.option("--debug", is_flag=True, help="Print tracebacks.")
+@click.option("--debug", is_flag=True, help="Print tracebacks; may stand anywhere.")
 @click.version_option(package_name="extraction-arena", prog_name="arena")
 @click.pass_context
-def cli(context: click.Context, debug: bool) -> None:
+def cli(context: click.Context, debug: bool) -> int:
     """Play model-extraction attacks against defended models, ranked by queries."""
-    context.obj = debug
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        return 2
+    return 0
 
 
 @cli.command()
@@ -53,10 +58,8 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--out", type=_FILE, help="Folder of results.  [default: runs/NAME]")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @click.option("--only", metavar="GLOB", help="Only matches whose attack, defence or target fits.")
-@click.option("--repetitions", type=click.IntRange(1), help="Runs of every pair, over the file's.")
-@click.option(
-    "--budget", type=click.IntRange(1), help="Queries a match may spend, over the file's."
-)
+@click.option("--repetitions", type=int, help="Runs of every pair, in place of the file's.")
+@click.option("--budget", type=int, help="Queries a match may spend, in place of the file's.")
 @click.option("--fresh", is_flag=True, help="Play again what is stored.")
 @click.option("--retry", is_flag=True, help="Play again what an attack's fault ended.")
 @click.option("--dry-run", is_flag=True, help="Say what would be played, and play nothing.")
@@ -73,7 +76,10 @@ def run(
     dry_run: bool,
     quiet: bool,
 ) -> int:
-    """Play the tournament of FILE and print its boards; go on where an earlier run stopped.
+    """Play a tournament and print its boards.
+
+    What the folder of results holds already is not played again: the same command goes on where an
+    earlier run stopped.
 
     Examples:
 
@@ -82,37 +88,54 @@ def run(
       arena run mine.yaml --only 'eat*' --repetitions 20
       arena run mine.yaml --dry-run
     """
-    from arena import boards, engine, tournament
+    from arena.pairing import playable
+    from arena.tournament import load
+
+    tournament = load(file).with_(repetitions, budget)
+    playable(tournament, only)
+    if dry_run:
+        _print(_forecast(tournament, out, only, fresh))
+        return 0
+    from arena import boards, engine
     from arena.progress import LiveProgress
     from arena.standings import standings
 
-    loaded = tournament.load(file).with_(repetitions, budget)
-    if dry_run:
-        click.echo(_forecast(loaded, out, only, fresh), nl=False)
-        return 0
     with LiveProgress(quiet) as progress:
-        results = engine.play(loaded, out, workers, only, fresh, retry, progress)
-    click.echo(boards.render(standings(results)), nl=False)
+        results = engine.play(tournament, out, workers, only, fresh, retry, progress)
+    _print(boards.render(standings(results)))
     records = [entry.record for entry in results.entries if entry.record]
     return 1 if any(record.status.faulty for record in records) else 0
 
 
-def _forecast(loaded: Any, out: Path | None, only: str | None, fresh: bool) -> str:
+def _forecast(tournament: Tournament, out: Path | None, only: str | None, fresh: bool) -> str:
     from arena import engine, pairing
 
-    specs = [s for s in pairing.plan(loaded) if pairing.selected(s, only)]
+    specs = [s for s in pairing.plan(tournament) if pairing.selected(s, only)]
     meeting = [s for s in specs if not s.skipped]
-    todo = meeting if fresh else engine.to_play(loaded, out, only)
+    todo = meeting if fresh else engine.to_play(tournament, out, only)
     most = sum(s.budget for s in todo)
     lines = [
-        f"{len(meeting)} matches: {len(loaded.targets)} targets, {len(loaded.defenses)} defences, "
-        f"{len(loaded.attacks)} attacks, {loaded.repetitions} repetitions",
-        f"{len(todo)} to be played, {len(meeting) - len(todo)} stored",
-        f"at most {most:,} queries, ${most * loaded.price:,.2f}",
+        f"{_matches(len(meeting))}: {len({s.target.label for s in meeting})} targets, "
+        f"{len({s.defense.label for s in meeting})} defences, "
+        f"{len({s.attack.label for s in meeting})} attacks, {tournament.repetitions} repetitions",
+        f"{len(todo):,} to be played, {len(meeting) - len(todo):,} stored",
+        f"at most {most:,} queries, ${most * tournament.price:,.2f}",
     ]
-    skipped = Counter((s.title, s.skipped) for s in specs if s.skipped)
+    skipped = dict.fromkeys((s.title, s.skipped) for s in specs if s.skipped)
     lines += [f"skipped: {title}: {reason}" for title, reason in skipped]
     return "\n".join(lines) + "\n"
+
+
+def _matches(number: int) -> str:
+    return f"{number:,} match{'es' if number != 1 else ''}"
+
+
+def _print(text: str) -> None:
+    """Print to standard output; to nowhere once its reader is gone, as after ``| head``."""
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @cli.command()
@@ -135,7 +158,7 @@ def board(folder: Path, by: By, fmt: Format) -> int:
 
     with Store.open(folder) as store:
         results = store.results()
-    click.echo(boards.render(standings(results), by=by, format=fmt), nl=False)
+    _print(boards.render(standings(results), by=by, format=fmt))
     return 0
 
 
@@ -144,7 +167,7 @@ def board(folder: Path, by: By, fmt: Format) -> int:
 @click.argument("match", required=False)
 @click.option("--traceback", "show_traceback", is_flag=True, help="Print the stored traceback.")
 def show(folder: Path, match: str | None, show_traceback: bool) -> int:
-    """Show one match of a folder of results; without MATCH, list them.
+    """Show one match, or list them all.
 
     MATCH is the beginning of a match's identifier, as the list prints it.
 
@@ -163,16 +186,17 @@ def show(folder: Path, match: str | None, show_traceback: bool) -> int:
             if match
             else inspection.match_list(store)
         )
-    click.echo(text, nl=False)
+    _print(text)
     return 0
 
 
 @cli.command()
 @click.argument("folder", metavar="DIR", type=_FILE)
 def export(folder: Path) -> int:
-    """Print every match of a folder with its curve, one JSON object a line.
+    """Print every match as JSON lines.
 
-    The same file and build print the same bytes, whatever the number of workers or kills.
+    An object a match, with its specification and its curve; times are left out. The same file and
+    build print the same bytes, whatever the number of workers or kills.
 
     Examples:
 
@@ -184,32 +208,40 @@ def export(folder: Path) -> int:
 
     with Store.open(folder) as store:
         for line in inspection.export_lines(store):
-            click.echo(line)
+            _print(line + "\n")
     return 0
 
 
 @cli.command()
 @click.argument("file", type=_FILE)
 def validate(file: Path) -> int:
-    """Check the tournament of FILE, every mistake with its line and column.
+    """Check a tournament file.
+
+    Every mistake is a line, with its place in FILE; what is named is looked up, data sets are read.
 
     Examples:
 
     \b
       arena validate tournaments/uci.yaml
     """
-    from arena.pairing import plan
+    from arena.pairing import plan, playable
     from arena.tournament import load
 
-    loaded = load(file)
-    matches = sum(not spec.skipped for spec in plan(loaded))
-    click.echo(f"{file} is valid: {matches} matches")
+    tournament = load(file)
+    pairs = len(playable(tournament))
+    skipped = len(plan(tournament.with_(repetitions=1))) - pairs
+    text = f"{file} is valid: {_matches(pairs * tournament.repetitions)}"
+    if skipped:
+        text += f" ({skipped} pairs cannot meet: arena run {file} --dry-run says why)"
+    _print(text + "\n")
     return 0
 
 
 @cli.command()
 def schema() -> int:
-    """Print the JSON Schema of tournament files, for editors.
+    """Print the JSON Schema of tournament files.
+
+    It knows the plugins that are installed and their parameters: give it to an editor.
 
     Examples:
 
@@ -219,7 +251,7 @@ def schema() -> int:
     from arena.registry import installed
     from arena.schema import tournament_schema
 
-    click.echo(json.dumps(tournament_schema(installed()), indent=2, sort_keys=True))
+    _print(json.dumps(tournament_schema(installed()), indent=2, sort_keys=True) + "\n")
     return 0
 
 
@@ -227,7 +259,9 @@ def schema() -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def plugins(context: click.Context, as_json: bool) -> int:
-    """List the plugins that are installed, and those that are broken with the reason.
+    """List the plugins that are installed.
+
+    Those that are broken follow, with the reason; --debug prints their tracebacks.
 
     Examples:
 
@@ -239,73 +273,90 @@ def plugins(context: click.Context, as_json: bool) -> int:
     from arena import catalogue
     from arena.registry import installed
 
-    if context.invoked_subcommand is None:
-        registry = installed()
-        text = (
-            json.dumps(catalogue.catalogue(registry), indent=2) + "\n"
-            if as_json
-            else catalogue.listing(registry)
-        )
-        click.echo(text, nl=False)
+    if context.invoked_subcommand is not None:
+        return 0
+    registry = installed()
+    if context.obj:
+        for broken in registry.broken:
+            click.echo(broken.traceback, err=True)
+    text = json.dumps(catalogue.catalogue(registry), indent=2) + "\n" if as_json else ""
+    _print(text or catalogue.listing(registry))
     return 0
 
 
 @plugins.command("show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plugins_show(name: str, as_json: bool) -> int:
-    """Show summary, source, parameters and needs of the plugin NAME."""
+@click.pass_context
+def plugins_show(context: click.Context, name: str, as_json: bool) -> int:
+    """Show one plugin: summary, source, parameters, needs.
+
+    NAME is a plugin's, or DISTRIBUTION/NAME where two have one.
+
+    Examples:
+
+    \b
+      arena plugins show eat
+      arena plugins show extraction-arena/eat --json
+    """
     from arena import catalogue
     from arena.registry import installed
 
-    found = [p for p in installed().plugins if name in (p.name, p.full_name)]
-    if not found:
-        broken = [b for b in installed().broken if name == b.entry_point]
-        known = [p.name for p in installed().plugins]
-        raise ArenaError(
-            f"plugin '{name}' of {broken[0].distribution} is broken: {broken[0].reason}"
-            if broken
-            else f"there is no plugin '{name}'; {closest(name, known)}"
-        )
-    if as_json:
-        click.echo(json.dumps([catalogue.describe(p) for p in found], indent=2))
+    found = installed().called(name)
+    if as_json or (context.parent and context.parent.params["as_json"]):
+        _print(json.dumps([catalogue.describe(p) for p in found], indent=2) + "\n")
     else:
-        click.echo("\n".join(catalogue.page(p) for p in found), nl=False)
+        _print("\n".join(catalogue.page(p) for p in found))
     return 0
 
 
-def main() -> None:
-    """Run the command line and exit: 0 well, 1 a match at fault, 2 a mistake, 70 a bug of ours."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    debug = "--debug" in sys.argv
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: those of the process by default.
+
+    Returns:
+        The exit code: 0 well, 1 a match at fault, 2 a mistake, 70 a bug of ours, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = 130
+        return _code(words, debug)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _code(words: list[str], debug: bool) -> int:
+    try:
+        return int(cli.main(words, prog_name="arena", standalone_mode=False, obj=debug))
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _complain("interrupted; the same command goes on where this one stopped")
+        return 130
     except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "arena"
+        text = error.format_message().rstrip(".")
+        _complain(f"{text[:1].lower()}{text[1:]} ({path} --help says more)")
+        return error.exit_code
     except ArenaError as error:
         if debug:
             traceback.print_exc()
         for line in str(error).splitlines():
-            click.echo(f"arena: {line}", err=True)
-        code = 2
-    except KeyboardInterrupt:
-        click.echo("arena: interrupted; the same command goes on where this one stopped", err=True)
-        code = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+            _complain(line)
+        return 2
     except Exception as error:
         if debug:
             traceback.print_exc()
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        click.echo(
-            f"arena: internal error, please report it (--debug shows more): {what}", err=True
-        )
-        code = 70
-    sys.exit(code)
+        what = one_line(error)
+        _complain(f"internal error, please report it (--debug shows more): {what}")
+        return 70
+
+
+def _complain(sentence: str) -> None:
+    click.echo(f"arena: {sentence}", err=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -313,4 +364,4 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -69,7 +69,7 @@ class Dataset(BaseModel):
     name: str | None = None
     openml: int | None = Field(default=None, strict=True, gt=0)
     csv: Path | None = None
-    label: str | None = Field(default=None, coerce_numbers_to_str=True)
+    label: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -89,10 +89,12 @@ class Dataset(BaseModel):
         base = (info.context or {}).get("base", "")
         return None if path is None else Path(base, path).absolute()
 
-    @field_validator("label")
+    @field_validator("label", mode="before")
     @classmethod
-    def _stripped(cls, label: str | None) -> str | None:
-        return None if label is None else label.strip()
+    def _named(cls, label: object) -> object:
+        if isinstance(label, int | float) and not isinstance(label, bool):
+            return str(label)
+        return label.strip() if isinstance(label, str) else label
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

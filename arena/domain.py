@@ -6,11 +6,12 @@ on *encoded* rows, ``domain.encode(X)``; whatever is asked is raw, so every quer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -70,6 +71,10 @@ class Domain:
     features: tuple[Feature, ...]
     geometry: Geometry = "box"
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Without what is cached: it is made again, and read-only again.
+        return {"features": self.features, "geometry": self.geometry}
+
     @classmethod
     def from_rows(cls, features: Sequence[Feature], X: Floats, bins: int | None = None) -> Domain:
         """Take bounds (and the quantile edges of ``bins``) from training rows X (n, d)."""
@@ -100,7 +105,7 @@ class Domain:
         """The number of features: the width of a raw row."""
         return len(self.features)
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The width of an encoded row."""
         return sum(f.width for f in self.features)
@@ -108,22 +113,23 @@ class Domain:
     @cached_property
     def low(self) -> Floats:
         """Least value of every feature, float64 (d,)."""
-        return np.array([f.low for f in self.features])
+        return _fixed([f.low for f in self.features])
 
     @cached_property
     def high(self) -> Floats:
         """Largest value of every feature, float64 (d,)."""
-        return np.array([f.high for f in self.features])
+        return _fixed([f.high for f in self.features])
 
     @cached_property
     def discrete(self) -> NDArray[np.bool_]:
         """Which features take whole numbers only, bool (d,)."""
-        return np.array([f.discrete for f in self.features], dtype=bool)
+        return _fixed([f.discrete for f in self.features], bool)
 
     @cached_property
     def categorical(self) -> NDArray[np.intp]:
         """The indices of the categorical features."""
-        return np.flatnonzero([f.kind == "categorical" for f in self.features])
+        found = [j for j, f in enumerate(self.features) if f.kind == "categorical"]
+        return _fixed(found, np.intp)
 
     @property
     def identity_encoded(self) -> bool:
@@ -162,10 +168,12 @@ class Domain:
         Returns:
             float64 (n, d); continuous features move evenly, integers are rounded.
         """
-        X = A + t[:, None] * (B - A)
+        t = t[:, None]
+        # Both ends are met exactly, and rounding cannot step beyond them.
+        X = np.clip((1 - t) * A + t * B, np.minimum(A, B), np.maximum(A, B))
         X = np.where(self.discrete, np.rint(X), X)
         c = self.categorical
-        X[:, c] = np.where(t[:, None] >= switch[:, c], B[:, c], A[:, c])
+        X[:, c] = np.where(t >= switch[:, c], B[:, c], A[:, c])
         return X
 
     def encode(self, X: Floats) -> Floats:
@@ -177,12 +185,19 @@ class Domain:
         if self.geometry == "sphere":
             return X
         layout = self._layout
-        if layout.onehot_start.size == 0:
-            return (X - layout.center) * layout.scale
+        if not layout.onehot:
+            return (X - layout.low) / layout.half - layout.one
         Z = np.full((len(X), self.width), -1.0)
-        Z[:, layout.scaled_to] = (X[:, layout.scaled] - layout.center) * layout.scale
+        numbers = layout.scaled
+        if numbers.size:
+            Z[:, layout.scaled_to] = (X[:, numbers] - layout.low) / layout.half - layout.one
         rows = np.arange(len(X))[:, None]
-        Z[rows, layout.onehot_start + self._codes(X)] = 1.0
+        if self.categorical.size:
+            codes = X.take(self.categorical, axis=1).astype(np.intp)
+            Z[rows, layout.category_to + codes] = 1.0
+        if layout.binned.size:
+            bins = (X[:, layout.binned, None] >= layout.edges).sum(axis=2)
+            Z[rows, layout.bin_to + bins] = 1.0
         return Z
 
     def validate(self, X: Floats) -> None:
@@ -191,49 +206,93 @@ class Domain:
         Raises:
             InvalidQuery: a value is not finite, or a category's code is unknown.
         """
-        # The sum of finite values may overflow, hence the second, exact look.
-        if not np.isfinite(X.sum()) and not np.isfinite(X).all():
+        if len(X) == 1 and self.categorical.size and self._holds(X[0].tolist()):
+            return
+        if not np.isfinite(X).all():
             raise InvalidQuery("a query holds NaN or an infinity; ask finite values only")
-        c = self.categorical
-        if c.size:
-            V = X[:, c]
-            if (np.rint(V) != V).any() or (V < 0).any() or (self.high[c] < V).any():
+        if self.categorical.size:
+            codes = X[:, self.categorical]
+            if (codes != np.clip(np.rint(codes), 0.0, self.high[self.categorical])).any():
                 raise InvalidQuery(
                     "a query holds a category code that does not exist; "
                     "ask whole numbers from 0 to the number of categories - 1 (domain.project does)"
                 )
 
-    def _codes(self, X: Floats) -> NDArray[np.intp]:
-        columns = [
-            np.searchsorted(f.edges, X[:, j], side="right") if f.edges else X[:, j].astype(np.intp)
+    def _holds(self, row: list[float]) -> bool:
+        # Attacks ask thousands of single rows, and on one row plain Python is faster than numpy.
+        for j, codes in self._codes:
+            if row[j] not in codes:
+                return False
+        return math.isfinite(sum(row))
+
+    @cached_property
+    def _codes(self) -> list[tuple[int, frozenset[int]]]:
+        return [
+            (j, frozenset(range(len(f.categories))))
             for j, f in enumerate(self.features)
-            if f.width > 1 or f.kind == "categorical"
+            if f.kind == "categorical"
         ]
-        return np.stack(columns, axis=1)
 
     @cached_property
     def _layout(self) -> _Layout:
-        starts = [0, *accumulate(f.width for f in self.features)][:-1]
-        onehot = np.array([f.kind == "categorical" or bool(f.edges) for f in self.features])
-        scaled = np.flatnonzero(~onehot)
-        low, high = self.low[scaled], self.high[scaled]
-        span = high - low
+        starts = np.array([0, *accumulate(f.width for f in self.features)][:-1], dtype=np.intp)
+        binned = [j for j, f in enumerate(self.features) if f.edges]
+        onehot = {*binned, *self.categorical.tolist()}
+        scaled = [j for j in range(self.d) if j not in onehot]
+        edges = np.full(
+            (len(binned), max([len(self.features[j].edges) for j in binned] or [0])), np.inf
+        )
+        for i, j in enumerate(binned):
+            edges[i, : len(self.features[j].edges)] = self.features[j].edges
+        low, half = self.low[scaled], self.high[scaled] / 2 - self.low[scaled] / 2
         return _Layout(
-            scaled=scaled,
-            scaled_to=np.array(starts)[scaled],
-            center=(low + high) / 2,
-            scale=np.divide(2.0, span, out=np.zeros_like(span), where=span > 0),
-            onehot_start=np.array(starts)[onehot],
+            scaled=np.array(scaled, dtype=np.intp),
+            scaled_to=starts[scaled],
+            low=low,
+            half=np.where(half > 0, half, np.inf),
+            one=np.where(half > 0, 1.0, 0.0),
+            category_to=starts[self.categorical],
+            binned=np.array(binned, dtype=np.intp),
+            bin_to=starts[binned],
+            edges=edges,
+            onehot=bool(onehot),
         )
 
 
 @dataclass(frozen=True)
 class _Layout:
+    """Where the features go in an encoded row, and how.
+
+    Attributes:
+        scaled: the numeric features that are scaled, not binned.
+        scaled_to: their encoded columns.
+        low: their least values.
+        half: half their spans; infinite where constant.
+        one: 1, but 0 where constant: ``(x - low) / half - one`` is within [-1, 1] to the last bit.
+        category_to: the first encoded column of every categorical feature.
+        binned: the binned features.
+        bin_to: their first encoded columns.
+        edges: float64 (binned features, most edges), filled up by infinities.
+        onehot: whether any feature is categorical or binned.
+    """
+
     scaled: NDArray[np.intp]
     scaled_to: NDArray[np.intp]
-    center: Floats
-    scale: Floats
-    onehot_start: NDArray[np.intp]
+    low: Floats
+    half: Floats
+    one: Floats
+    category_to: NDArray[np.intp]
+    binned: NDArray[np.intp]
+    bin_to: NDArray[np.intp]
+    edges: Floats
+    onehot: bool
+
+
+def _fixed(values: Sequence[float], dtype: Any = np.float64) -> NDArray[Any]:
+    """Make an array that whoever is handed the domain cannot change by mistake."""
+    array = np.array(values, dtype=dtype)
+    array.flags.writeable = False
+    return array
 
 
 def _quantile_edges(x: Floats, bins: int) -> tuple[float, ...]:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import pickle
 import secrets
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, Protocol
 
 from arena import worker
 from arena.api import Plugin
-from arena.build import match_build, training_build
+from arena.build import forget_sources, match_build, training_build
+from arena.errors import ArenaError, one_line
 from arena.pairing import MatchSpec, TargetSpec, plan, selected
+from arena.pools import ExecutorFactory, cores, over_pools, process_pool
 from arena.records import BoardTerms, Diagnostics, Entry, Record, Results, Status
 from arena.registry import installed
 from arena.store import Key, Store
 from arena.tournament import Tournament
-
-ExecutorFactory = Callable[[int], Executor]
 
 
 class Progress(Protocol):
@@ -46,25 +44,17 @@ class _Silence:
 
 @dataclass(frozen=True)
 class Job:
-    """A match to be played, on the stage kept at ``path``."""
+    """A match to be played.
+
+    Attributes:
+        spec: the match.
+        key: what its record is stored under.
+        path: where the stage of its target is kept.
+    """
 
     spec: MatchSpec
-    build: str
+    key: Key
     path: Path
-
-    @property
-    def key(self) -> Key:
-        """What its record is stored under."""
-        return self.spec.key, self.spec.terms, self.build
-
-
-def process_pool(workers: int) -> ProcessPoolExecutor:
-    """Make a pool of worker processes from a server that has the libraries imported."""
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload(["arena.worker"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=worker.initialise)
 
 
 def play(
@@ -98,13 +88,15 @@ def play(
     """
     folder = Path(out) if out is not None else Path("runs") / tournament.name
     tell = progress or _Silence()
+    forget_sources()
     with Store.open(folder, create=True) as store:
         tournament = _with_drawn_seed(tournament, store)
         jobs = [_job(spec, folder) for spec in plan(tournament)]
         store.set_lineup(_terms(tournament), [_line(job) for job in jobs])
         todo = _to_play(jobs, store, only, fresh, retry)
         if todo:
-            _Run(store, workers or os.cpu_count() or 1, executor, tell).play(todo)
+            _clear_partial_stages(folder)
+            _Run(store, workers or cores(), executor, tell).play(todo)
         return store.results()
 
 
@@ -126,7 +118,7 @@ def to_play(
 
 
 class _Run:
-    """One run of matches over executors; a broken one is rebuilt, and its matches played again."""
+    """One run of matches over executors."""
 
     def __init__(
         self, store: Store, workers: int, executor: ExecutorFactory, progress: Progress
@@ -140,29 +132,35 @@ class _Run:
         playable = self.train(jobs)
         done, total = len(jobs) - len(playable), len(jobs)
         self.progress.playing(done, total, None)
-        for job, outcome in self.over_pools(playable, _submit_match):
-            if isinstance(outcome, BaseException):
-                record, diagnostics = _crash(job, outcome)
-            else:
-                record, diagnostics = outcome
-            self.store.add(record, diagnostics)
-            done += 1
-            self.progress.playing(done, total, record)
+        # Closed at once when storing fails or is interrupted, and its processes with it.
+        with closing(over_pools(self.executor, self.workers, playable, _submit_match)) as outcomes:
+            for job, outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    record, diagnostics = _crash(job, outcome)
+                else:
+                    record, diagnostics = outcome
+                self.store.add(record, diagnostics)
+                done += 1
+                self.progress.playing(done, total, record)
 
     def train(self, jobs: Sequence[Job]) -> list[Job]:
         """Train what the jobs need and is not on disk; return the jobs whose target is there."""
         needed = {job.path: job.spec.training for job in jobs}
         missing = [(spec, path) for path, spec in needed.items() if not path.is_file()]
         failed: dict[Path, str] = {}
-        for path in {path.parent for _, path in missing}:
-            path.mkdir(parents=True, exist_ok=True)
+        for folder in {path.parent for _, path in missing}:
+            folder.mkdir(parents=True, exist_ok=True)
         self.progress.training(0, len(missing))
-        for done, ((_, path), outcome) in enumerate(self.over_pools(missing, _submit_training), 1):
-            if isinstance(outcome, BaseException):
-                failed[path] = f"its training ends the process: {outcome}"
-            elif outcome:
-                failed[path] = outcome
-            self.progress.training(done, len(missing))
+        with closing(
+            over_pools(self.executor, self.workers, missing, _submit_training)
+        ) as outcomes:
+            for done, ((spec, path), outcome) in enumerate(outcomes, 1):
+                if isinstance(outcome, BaseException):
+                    died = isinstance(outcome, BrokenExecutor)
+                    outcome = "its process died" if died else one_line(outcome)
+                if outcome:
+                    failed[path] = f"target {spec.target.name} cannot be trained: {outcome}"
+                self.progress.training(done, len(missing))
         for job in jobs:
             if job.path in failed:
                 reason, _, text = failed[job.path].partition("\n")
@@ -170,87 +168,30 @@ class _Run:
                 self.store.add(record, Diagnostics(traceback=text))
         return [job for job in jobs if job.path not in failed]
 
-    def over_pools(
-        self, tasks: Sequence[Any], submit: Callable[[Executor, Any], Future[Any]]
-    ) -> Iterator[tuple[Any, Any]]:
-        """Yield each task with its outcome, or with the exception that ended its process twice.
-
-        When a worker dies, the tasks in flight are tried again one at a time, so that the next
-        death tells whose it was.
-        """
-        waiting: deque[Any] = deque(tasks)
-        suspects: deque[Any] = deque()
-        while waiting or suspects:
-            alone = bool(suspects)
-            source = suspects if alone else waiting
-            most = 1 if alone else 2 * self.workers
-            with _pool(self.executor, 1 if alone else self.workers) as pool:
-                lost, error = yield from self.drain(pool, source, most, submit)
-            if alone and lost:
-                yield lost[0], error
-            else:
-                suspects.extend(lost)
-
-    def drain(
-        self,
-        pool: Executor,
-        source: deque[Any],
-        most: int,
-        submit: Callable[[Executor, Any], Future[Any]],
-    ) -> Any:
-        """Feed a pool until its source is empty or it breaks; return what was lost, and why."""
-        flying: dict[Future[Any], Any] = {}
-        while source or flying:
-            try:
-                while source and len(flying) < most:
-                    task = source.popleft()
-                    flying[_kept_on_failure(submit, pool, task, source)] = task
-            except BrokenProcessPool as error:
-                return list(flying.values()), error
-            finished, _ = wait(flying, return_when=FIRST_COMPLETED)
-            broken = None
-            for future in finished:
-                failure = future.exception()
-                if isinstance(failure, BrokenProcessPool):
-                    broken = failure
-                    continue
-                yield flying.pop(future), failure if failure is not None else future.result()
-            if broken is not None:
-                return list(flying.values()), broken
-        return [], None
-
-
-def _kept_on_failure(
-    submit: Callable[[Executor, Any], Future[Any]], pool: Executor, task: Any, source: deque[Any]
-) -> Future[Any]:
-    try:
-        return submit(pool, task)
-    except BrokenProcessPool:
-        source.appendleft(task)
-        raise
-
 
 def _submit_match(pool: Executor, job: Job) -> Future[Any]:
-    return pool.submit(worker.play_on, job.spec, job.path, job.build)
+    return pool.submit(worker.play_on, _pickled(job.spec), job.path, job.key[2])
 
 
 def _submit_training(pool: Executor, task: tuple[TargetSpec, Path]) -> Future[Any]:
-    return pool.submit(worker.train, *task)
+    spec, path = task
+    return pool.submit(worker.train, _pickled(spec), path)
 
 
-@contextmanager
-def _pool(factory: ExecutorFactory, workers: int) -> Iterator[Executor]:
-    """Open an executor; when the run is interrupted, end its processes at once."""
-    pool = factory(workers)
+def _pickled(spec: MatchSpec | TargetSpec) -> bytes:
+    # Not left to the executor: what it cannot unpickle ends the worker, and the blame goes astray.
     try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        return pickle.dumps(spec)
+    except Exception as error:
+        raise ArenaError(
+            f"a plugin cannot be sent to a worker ({one_line(error)}); put it in a module"
+        ) from error
+
+
+def _clear_partial_stages(folder: Path) -> None:
+    """Remove what a run that was killed while it trained has left."""
+    for partial in (folder / "stages").glob(f"*{worker.PARTIAL}"):
+        partial.unlink()
 
 
 def _to_play(
@@ -282,7 +223,7 @@ def _with_drawn_seed(tournament: Tournament, store: Store) -> Tournament:
 def _job(spec: MatchSpec, folder: Path) -> Job:
     training = spec.training
     path = folder / "stages" / f"{training.key}-{training_build(training)}.pickle"
-    return Job(spec, match_build(spec), path)
+    return Job(spec, (spec.key, spec.terms, match_build(spec)), path)
 
 
 def _line(job: Job) -> tuple[Entry, Key, dict[str, Any]]:
@@ -325,8 +266,14 @@ def _blank(job: Job) -> Record:
 
 
 def _crash(job: Job, error: BaseException) -> tuple[Record, Diagnostics]:
-    if isinstance(error, BrokenProcessPool):
-        status, reason = Status.CRASHED, f"{job.spec.attack.plugin.name}: its process died"
+    attack, text = job.spec.attack.plugin.name, "".join(format_exception(error))
+    if isinstance(error, BrokenExecutor):
+        status, reason = Status.CRASHED, f"{attack}: its process died"
+    elif isinstance(error, KeyboardInterrupt):
+        # A worker is deaf to Ctrl-C, so the attack itself raised it.
+        status, reason = Status.FAILED, f"{attack}: raises KeyboardInterrupt"
+    elif isinstance(error, ArenaError):
+        status, reason = Status.VOID, str(error)
     else:
-        status, reason = Status.VOID, " ".join(f"the engine fails: {error!r}".split())
-    return replace(_blank(job), status=status, reason=reason), Diagnostics()
+        status, reason = Status.VOID, f"the engine fails: {one_line(error)}"
+    return replace(_blank(job), status=status, reason=reason), Diagnostics(traceback=text)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+_LONGEST = 300
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
 class ArenaError(Exception):
@@ -23,6 +27,17 @@ class InvalidQuery(ValueError):
 
 class OracleClosed(RuntimeError):
     """The match is over, or the server behind the oracle has failed; no answer will come."""
+
+
+def one_line(error: BaseException) -> str:
+    """Say an exception in one line, the same in every process: without addresses of objects."""
+    try:
+        text = str(error)
+    except Exception as failure:
+        text = f"its __str__ raises {type(failure).__name__}"
+    line = " ".join(f"{type(error).__name__}: {text}".split()).rstrip(": ")
+    line = _ADDRESS.sub("0x...", line).encode(errors="backslashreplace").decode()
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -99,8 +99,11 @@ def _status(entry: Entry) -> str:
 
 
 def _curve(record: Record) -> str:
-    rows = [(c.queries, c.calls, *(f"{v:.4f}" for v in c.values)) for c in record.curve]
-    return tabulate(rows, headers=("queries", "calls", "half 1", "half 2"), tablefmt="simple")
+    rows = [(c.queries, c.calls, *c.values) for c in record.curve]
+    widest = max((len(c.values) for c in record.curve), default=0)
+    values = ("half 1", "half 2") if widest == 2 else ("value",)[:widest]
+    headers = ("queries", "calls", *values)
+    return tabulate(rows, headers=headers, tablefmt="simple", floatfmt=".4f")
 
 
 def _final(record: Record) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,16 +44,18 @@ class Inputs:
 
     def agreement(self, predicted: Labels) -> tuple[float, float]:
         """Return the share of predicted labels (n,) that are right, in each half."""
-        right = predicted == self.labels
-        return (self._mean(right, 0), self._mean(right, 1))
+        group, sizes = self._groups
+        right = np.bincount(group, weights=predicted == self.labels, minlength=len(sizes))
+        first, second = (right / sizes).reshape(2, -1).mean(axis=1)
+        return float(first), float(second)
 
-    def _mean(self, right: NDArray[np.bool_], half: int) -> float:
-        inside = self.halves == half
+    @cached_property
+    def _groups(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """What agreement is a mean over: every row's group (n,), and the groups' sizes."""
         if not self.by_class:
-            return float(right[inside].mean())
-        classes = np.unique(self.labels)
-        shares = [right[inside & (self.labels == c)].mean() for c in classes]
-        return float(np.mean(shares))
+            return self.halves, np.bincount(self.halves)
+        group = self.halves * (int(self.labels.max()) + 1) + self.labels
+        return group, np.bincount(group)
 
 
 def natural_inputs(victim: Victim, size: int, rng: Generator, usable: NDArray[np.bool_]) -> Inputs:
@@ -94,7 +97,7 @@ def balanced_inputs(victim: Victim, size: int, rng: Generator) -> Inputs | None:
     what was seen of it.
     """
     k = len(victim.classes)
-    share = size // (2 * k) * 2
+    share = max(1, size // (2 * k)) * 2
     kept: list[list[Floats]] = [[] for _ in range(k)]
     missing = np.full(k, share)
     for draws in range(1, BALANCED_DRAWS + 1):
@@ -135,18 +138,17 @@ def geometric_error(
         true_intercept: of the target.
         affine: whether the intercept counts.
     """
-    w, v = _weights(coef, intercept, affine), _weights(true_coef, true_intercept, affine)
-    lengths = np.linalg.norm(w), np.linalg.norm(v)
-    if not all(lengths) or not np.isfinite(lengths).all():
-        return 2.0
-    return float(np.linalg.norm(w / lengths[0] - v / lengths[1]))
+    w, v = _unit(coef, intercept, affine), _unit(true_coef, true_intercept, affine)
+    return 2.0 if w is None or v is None else float(np.linalg.norm(w - v))
 
 
 def parameter_error(
     coef: Floats, intercept: float, true_coef: Floats, true_intercept: float
 ) -> float:
-    """Return ``||a* - a||_1`` over weights and intercept."""
-    return float(np.abs(coef - true_coef).sum() + abs(intercept - true_intercept))
+    """Return ``||a* - a||_1`` over weights and intercept; what overflows is the largest float."""
+    with np.errstate(over="ignore"):
+        error = np.abs(coef - true_coef).sum() + abs(intercept - true_intercept)
+    return float(min(error, np.finfo(np.float64).max))
 
 
 def labels_fault(labels: Any, n: int, classes: int) -> str:
@@ -154,14 +156,24 @@ def labels_fault(labels: Any, n: int, classes: int) -> str:
     array = np.asarray(labels)
     if array.shape != (n,):
         return f"its predict gives shape {array.shape} for {n} rows; give ({n},)"
-    whole = array.dtype.kind in "iub" or (
-        array.dtype.kind == "f" and bool(np.isfinite(array).all()) and not (array % 1).any()
-    )
-    return "" if whole else f"its predict gives {array.dtype}, not whole numbers"
+    if array.dtype.kind not in "iubf":
+        return f"its predict gives {array.dtype}; give whole numbers"
+    outside = array[~((array >= 0) & (array < classes))]
+    if outside.size:
+        return f"its predict gives {outside[0]}; the classes are 0..{classes - 1}"
+    return "" if (np.rint(array) == array).all() else "its predict gives fractions; give labels"
 
 
-def _weights(coef: Floats, intercept: float, affine: bool) -> Floats:
-    return np.append(coef, intercept) if affine else coef
+def _unit(coef: Floats, intercept: float, affine: bool) -> Floats | None:
+    """Return the normal of a halfspace, scaled to length 1; None where it is 0."""
+    w = np.append(coef, intercept) if affine else coef
+    largest = np.abs(w).max()
+    if not largest:
+        return None
+    # Scaled first, so that no square overflows or vanishes.
+    w = w / largest
+    unit: Floats = w / np.linalg.norm(w)
+    return unit
 
 
 def _labels(victim: Victim, X: Floats) -> Labels:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Sequence
+from threading import Lock
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arena.answers import Answer, fault
+from arena.answers import Answer, Unanswerable, delivered
 from arena.api import Knowledge, Oracle, Session, Victim
-from arena.errors import BudgetExhausted, InvalidQuery, OracleClosed
+from arena.errors import BudgetExhausted, InvalidQuery, OracleClosed, one_line
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +43,7 @@ class Door(Oracle):
         self._victim = victim
         self._sessions = tuple(sessions)
         self._fields = knowledge.fields
-        self._checked = knowledge.fields | {"label"} if victim.classes else knowledge.fields
+        self._classes = len(victim.classes)
         self._width = victim.domain.d
         self._validate = victim.domain.validate
         self._budget = budget
@@ -49,30 +52,29 @@ class Door(Oracle):
         self._next = 0
         self._kept = -1
         self._open = True
+        self._lock = Lock()
+
+    def __reduce__(self) -> NoReturn:
+        # A copy would be a second meter, and a pickle would carry the victim away.
+        raise TypeError("an oracle can be neither pickled nor copied; a surrogate must not hold it")
 
     def ask(self, X: Floats) -> Answer:
         """Bill the rows of X, then answer them; see `arena.Oracle`."""
-        if not self._open:
-            raise OracleClosed("the oracle is closed; ask only while the match is on")
-        rows = self._rows(X)
-        n = len(rows)
-        if n > self._budget - self._spent:
-            raise BudgetExhausted(
-                f"{n} queries asked, {self._budget - self._spent} of {self._budget} remain"
-            )
-        self._spent += n
-        self.calls += 1
-        self._validate(rows)
-        try:
-            answer = self._victim.answer(rows)
-            for session in self._sessions:
-                answer = session.answer(rows, answer)
-        except Exception as error:
-            self._fail(f"raises {type(error).__name__}: {error}", traceback.format_exc())
-        wrong = fault(answer, n, len(self._victim.classes), self._checked)
-        if wrong:
-            self._fail(wrong, "")
-        return answer.only(self._fields)
+        given = self._matrix(X)
+        n = len(given)
+        with self._lock:
+            if not self._open:
+                raise OracleClosed("the oracle is closed; ask only while the match is on")
+            if n > self._budget - self._spent:
+                raise BudgetExhausted(
+                    f"{n} queries asked, {self._budget - self._spent} of {self._budget} remain"
+                )
+            # A copy: what the attack does to its own array later reaches nobody.
+            rows = np.array(given, dtype=np.float64, order="C")
+            self._spent += n
+            self.calls += 1
+            self._validate(rows)
+            return self._answered(rows)
 
     @property
     def spent(self) -> int:
@@ -93,26 +95,52 @@ class Door(Oracle):
     def keep(self) -> None:
         """Note that a surrogate was kept now; the next is due after ``growth`` times as many."""
         self._kept = self._spent
-        self._next = max(self._spent + 1, int(np.ceil(self._spent * self._growth)))
+        # 100 * 1.1 is a little more than 110 in floating point.
+        grown = math.ceil(self._spent * self._growth * (1 - 1e-12))
+        self._next = max(self._spent + 1, grown)
 
     def close(self) -> None:
         """Answer nothing any more."""
         self._open = False
 
-    def _rows(self, X: Floats) -> Floats:
+    def _matrix(self, X: Floats) -> NDArray[np.generic]:
         try:
-            rows = np.array(X, dtype=np.float64, order="C")
-        except (TypeError, ValueError):
+            given = np.asarray(X)
+        except (TypeError, ValueError, OverflowError):
             raise InvalidQuery("queries must be a matrix of numbers, one row a query") from None
-        if rows.ndim != 2 or rows.shape[1] != self._width or not len(rows):
+        if given.dtype.kind not in "fiub":
+            raise InvalidQuery(f"queries are {given.dtype}; ask a matrix of numbers")
+        if given.ndim != 2 or given.shape[1] != self._width or not len(given):
             raise InvalidQuery(
-                f"queries of shape {rows.shape} do not fit; ask a matrix (n, {self._width}), n >= 1"
+                f"queries of shape {given.shape} do not fit; ask (n, {self._width}), n >= 1"
             )
-        return rows
+        return given
 
-    def _fail(self, sentence: str, text: str) -> None:
-        what = "the defence" if self._sessions else "the target"
-        self.fault = f"{what} {sentence}"
-        self.fault_traceback = text
+    def _answered(self, rows: Floats) -> Answer:
+        bare: object = None
+        try:
+            answer = bare = self._victim.answer(rows)
+            if self._sessions:
+                # A copy: a defence may write into what it is given, and the victim may keep it.
+                answer = answer.copy()
+                for session in self._sessions:
+                    answer = session.answer(rows, answer)
+            return delivered(answer, len(rows), self._classes, self._fields)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._fail(bare, len(rows), error)
+
+    def _fail(self, bare: object, n: int, error: BaseException) -> NoReturn:
+        what = str(error) if isinstance(error, Unanswerable) else f"raises {one_line(error)}"
+        self.fault = f"the {self._culprit(bare, n)} {what}"
+        self.fault_traceback = traceback.format_exc()
         self.close()
         raise OracleClosed("the server behind the oracle has failed; the match is void")
+
+    def _culprit(self, bare: object, n: int) -> str:
+        try:
+            delivered(bare, n, self._classes, {"label"})
+        except Unanswerable:
+            return "target"
+        return "defence" if self._sessions else "target"

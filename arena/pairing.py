@@ -8,9 +8,11 @@ from typing import Any
 
 from arena.answers import FIELDS
 from arena.api import Attack, Defense, Target
+from arena.errors import ArenaError, closest
 from arena.records import Goal
 from arena.seeds import digest
-from arena.tournament import Entrant, Grants, Tournament
+from arena.settings import Grants
+from arena.tournament import Entrant, Tournament
 
 
 @dataclass(frozen=True)
@@ -167,9 +169,34 @@ def plan(tournament: Tournament) -> tuple[MatchSpec, ...]:
 
 def selected(spec: MatchSpec, pattern: str | None) -> bool:
     """Whether a match is one of those ``--only`` names: a glob on attack, defence or target."""
-    names = (spec.attack.label, spec.defense.label, spec.target.label)
-    plain = (spec.attack.plugin.name, spec.target.plugin.name)
-    return pattern is None or any(fnmatchcase(name, pattern) for name in (*names, *plain))
+    return pattern is None or any(fnmatchcase(name, pattern) for name in _names(spec))
+
+
+def playable(tournament: Tournament, only: str | None = None) -> tuple[MatchSpec, ...]:
+    """Return the first repetition of every pair that meets and that ``--only`` names.
+
+    Raises:
+        ArenaError: there is none, and why.
+    """
+    specs = plan(tournament.with_(repetitions=1))
+    chosen = [spec for spec in specs if selected(spec, only)]
+    if not chosen:
+        names = {name for spec in specs for name in _names(spec)}
+        raise ArenaError(
+            f"--only '{only}' fits no attack, defence or target; {closest(str(only), names)}"
+        )
+    meeting = tuple(spec for spec in chosen if not spec.skipped)
+    if not meeting:
+        reasons = [f"nothing can be played: {spec.title}: {spec.skipped}" for spec in chosen]
+        raise ArenaError("\n".join(reasons))
+    return meeting
+
+
+def _names(spec: MatchSpec) -> tuple[str, ...]:
+    """Return the names of a match's entries on boards and of their plugins."""
+    plugins = (spec.attack.plugin, spec.target.plugin, *spec.defense.plugins)
+    labels = (spec.attack.label, spec.defense.label, spec.target.label)
+    return (*labels, *(plugin.name for plugin in plugins))
 
 
 def revealed(target: Target, chain: tuple[Defense, ...]) -> frozenset[str]:

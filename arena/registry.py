@@ -6,26 +6,26 @@ silently skips a second distribution whose entry point has the same name.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pluggy import PluginManager, PluginValidationError
+from pydantic import ValidationError
 
 from arena import hookspecs
-from arena.answers import FIELDS
-from arena.api import FAMILIES, PLUGIN_API, Attack, Defense, Kind, Plugin, Target
-from arena.errors import ArenaError, closest
+from arena.api import PLUGIN_API, Attack, Kind, Plugin
+from arena.errors import ArenaError, closest, one_line
+from arena.vetting import KINDS, article, vetted, word
 
 GROUP = "arena"
-KINDS: dict[Kind, type[Plugin]] = {"attack": Attack, "defense": Defense, "target": Target}
-_METHODS = {"attack": "extract", "defense": "protect", "target": "train"}
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -93,25 +93,48 @@ class Registry:
             return found[0]
         if found:
             both = " and ".join(f"'{p.full_name}'" for p in found)
-            raise ArenaError(f"two {_plural(kind)} are called '{name}': write {both} in full")
+            raise ArenaError(
+                f"{len(found)} {word(kind)}s are called '{name}'; write one in full: {both}"
+            )
+        raise ArenaError(self._why_not(kind, name))
+
+    def _why_not(self, kind: Kind, name: str) -> str:
+        if reason := self._broken(word(kind), name):
+            return reason
+        elsewhere = [p.kind for p in self.plugins if name in (p.name, p.full_name)]
+        if elsewhere:
+            return f"'{name}' is not {article(kind)}, it is {article(elsewhere[0])}"
+        near = _closest(name, self.of_kind(kind))
+        beside = f" ({len(self.broken)} more are broken: arena plugins says why)"
+        return f"unknown {word(kind)} '{name}'; {near}{beside if self.broken else ''}"
+
+    def _broken(self, what: str, name: str) -> str:
         for b in self.broken:
             if name in (b.entry_point, f"{b.distribution}/{b.entry_point}"):
-                raise ArenaError(
-                    f"{_word(kind)} '{name}' of {b.distribution} {b.version} is broken: {b.reason}"
-                )
-        elsewhere = [p for p in self.plugins if name in (p.name, p.full_name)]
-        if elsewhere:
-            raise ArenaError(
-                f"'{name}' is not {_article(kind)}, it is {_article(elsewhere[0].kind)}"
-            )
-        names = [p.name for p in self.of_kind(kind)]
-        raise ArenaError(f"unknown {_word(kind)} '{name}'; {closest(name, names)}")
+                return f"{what} '{name}' of {b.distribution} {b.version} is broken: {b.reason}"
+        return ""
+
+    def called(self, name: str) -> tuple[Registered, ...]:
+        """Return the plugins of any kind called ``name`` or ``distribution/name``, at least one.
+
+        Raises:
+            ArenaError: unknown (with what comes close), or broken (with the reason).
+        """
+        found = tuple(p for p in self.plugins if name in (p.name, p.full_name))
+        if not found:
+            near = _closest(name, self.plugins)
+            raise ArenaError(self._broken("plugin", name) or f"unknown plugin '{name}'; {near}")
+        return found
 
     def baselines(self) -> tuple[Registered, ...]:
         """Return the attacks that are on every board."""
         return tuple(
             p for p in self.of_kind("attack") if issubclass(p.plugin, Attack) and p.plugin.baseline
         )
+
+
+def _closest(name: str, plugins: Iterable[Registered]) -> str:
+    return closest(name.rpartition("/")[2], [p.name for p in plugins])
 
 
 @cache
@@ -126,108 +149,74 @@ def load_entry_points(points: Iterable[EntryPoint]) -> Registry:
     broken: list[Broken] = []
     for point in sorted(points, key=lambda p: (_distribution(p), p.name)):
         found = _load(point)
-        if isinstance(found, list):
-            found = _refuse_duplicates(point, found, plugins)
+        if isinstance(found, list) and (fault := _conflict(point, found, plugins)):
+            found = _broken(point, fault)
         if isinstance(found, Broken):
             broken.append(found)
-        else:
-            plugins.extend(found)
+            continue
+        for registered in found:
+            registered.plugin.distribution = registered.distribution
+        plugins.extend(found)
     plugins.sort(key=lambda p: (p.kind, p.name, p.distribution))
     return Registry(tuple(plugins), tuple(broken))
 
 
 def _load(point: EntryPoint) -> list[Registered] | Broken:
     try:
-        module = point.load()
+        # What a plugin prints when it is imported must not end up in `--json`.
+        with redirect_stdout(sys.stderr):
+            module = point.load()
     except (Exception, SystemExit) as error:
-        return _broken(point, f"import fails with {_one_line(error)}", error)
+        return _broken(point, f"import fails with {one_line(error)}", error)
     wanted = getattr(module, "PLUGIN_API", PLUGIN_API)
     if wanted != PLUGIN_API:
         return _broken(point, f"it is written for plugin API {wanted}, this is {PLUGIN_API}")
-    classes: list[type[Plugin]] = []
-    manager = PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
     try:
-        manager.register(module)
-        manager.check_pending()
+        classes = _registered_by(module)
     except PluginValidationError as error:
         return _broken(point, _hook_fault(error))
-    try:
-        for kind in KINDS:
-            hook = getattr(manager.hook, f"register_{_plural(kind)}")
-            hook(register=lambda cls, kind=kind: classes.append(_checked(kind, cls)))
+    except ArenaError as error:
+        return _broken(point, str(error), error)
     except (Exception, SystemExit) as error:
-        reason = (
-            str(error) if isinstance(error, ArenaError) else f"its hook raises {_one_line(error)}"
-        )
-        return _broken(point, reason, error)
+        return _broken(point, f"its hook raises {one_line(error)}", error)
     if not classes:
         return _broken(point, "it registers nothing; implement one of arena's hooks with @hookimpl")
     distribution, version = _distribution(point), _version(point)
-    for cls in classes:
-        cls.distribution = distribution
     return [Registered(cls, distribution, version, cls.__module__) for cls in classes]
 
 
-def _checked(kind: Kind, cls: Any) -> type[Plugin]:
-    base = KINDS[kind]
-    if not (isinstance(cls, type) and issubclass(cls, base)):
-        what = getattr(cls, "__name__", repr(cls))
-        raise ArenaError(f"it registers {what}, which is no subclass of arena.{base.__name__}")
-    method = _METHODS[kind]
-    fault = (
-        f"its name {cls.name!r} is not lower-case words joined by '-'"
-        if not _NAME.fullmatch(cls.name)
-        else "it has no docstring, whose first line is its summary"
-        if not cls.__dict__.get("__doc__")
-        else f"it does not define {method}"
-        if getattr(cls, method) is getattr(base, method)
-        else "its parameters are not frozen"
-        if not cls.model_config.get("frozen")
-        else _traits_fault(cls)
-    )
-    if fault:
-        raise ArenaError(f"{_word(kind)} {cls.__name__}: {fault}")
-    return cls
+def _registered_by(module: Any) -> list[type[Plugin]]:
+    classes: list[type[Plugin]] = []
+    manager = PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(module)
+    manager.check_pending()
+    with redirect_stdout(sys.stderr):
+        for kind in KINDS:
+            hook = getattr(manager.hook, f"register_{kind}s")
+            hook(register=lambda cls, kind=kind: classes.append(vetted(kind, cls)))
+    return classes
 
 
-def _traits_fault(cls: type[Plugin]) -> str:
-    if issubclass(cls, Attack):
-        if not isinstance(cls.needs, tuple) or not all(
-            isinstance(n, set | frozenset) for n in cls.needs
-        ):
-            return "its needs must be a tuple of sets of answer fields"
-        fields, families = set().union(*cls.needs), set(cls.families)
-    elif issubclass(cls, Defense):
-        fields, families = set(cls.hides | cls.alters), set()
-    else:
-        fields, families = set(getattr(cls, "can_reveal", ())), {getattr(cls, "family", "other")}
-    if unknown := fields - set(FIELDS):
-        return f"there is no answer field {min(unknown)!r}; {closest(min(unknown), FIELDS)}"
-    if unknown := families - FAMILIES:
-        return f"there is no family {min(unknown)!r}; {closest(min(unknown), FAMILIES)}"
-    return ""
-
-
-def _refuse_duplicates(
-    point: EntryPoint, found: list[Registered], earlier: list[Registered]
-) -> list[Registered] | Broken:
-    taken = [(p.kind, p.full_name) for p in earlier]
+def _conflict(point: EntryPoint, found: list[Registered], earlier: list[Registered]) -> str:
+    names = {(p.kind, p.full_name) for p in earlier}
+    owners = {p.plugin: p.distribution for p in earlier}
     for p in found:
-        if (p.kind, p.full_name) in taken:
-            return _broken(point, f"its {_word(p.kind)} '{p.name}' is registered twice")
-        taken.append((p.kind, p.full_name))
-    return found
+        owner = owners.get(p.plugin, p.distribution)
+        if owner != p.distribution:
+            return f"its {word(p.kind)} '{p.name}' is that of {owner}; subclass it and rename it"
+        if (p.kind, p.full_name) in names:
+            return f"its {word(p.kind)} '{p.name}' is registered twice"
+        names.add((p.kind, p.full_name))
+    return ""
 
 
 def _hook_fault(error: PluginValidationError) -> str:
     text = " ".join(str(error).split())
-    unknown = re.search(r"unknown hook '(\w+)'", text)
-    if unknown:
+    if unknown := re.search(r"unknown hook '(\w+)'", text):
         hooks = [n for n in vars(hookspecs) if n.startswith("register_")]
         return f"it implements an unknown hook '{unknown[1]}'; {closest(unknown[1], hooks)}"
-    definition = re.search(r"hookimpl definition: (\w+)\s*(\([^)]*\))", text)
-    if definition:
+    if definition := re.search(r"hookimpl definition: (\w+)\s*(\([^)]*\))", text):
         return f"its hook {definition[1]}{definition[2]} has the wrong signature; take (register)"
     return text
 
@@ -237,33 +226,12 @@ def _broken(point: EntryPoint, reason: str, error: BaseException | None = None) 
     return Broken(point.name, _distribution(point), _version(point), reason, text)
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
-
-
 def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else "unknown"
+    return str(point.dist.metadata["Name"] or "unknown") if point.dist else "unknown"
 
 
 def _version(point: EntryPoint) -> str:
-    return point.dist.version if point.dist else "?"
-
-
-def _plural(kind: str) -> str:
-    return f"{kind}s"
-
-
-def _word(kind: str) -> str:
-    return "defence" if kind == "defense" else kind
-
-
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind == "attack" else f"a {_word(kind)}"
-
-
-def source_file(module: str) -> str | None:
-    """Return the path of a loaded module's source, None when it has none."""
-    return getattr(sys.modules.get(module), "__file__", None)
+    return str(point.dist.metadata["Version"] or "?") if point.dist else "?"
 
 
 def build(
@@ -279,10 +247,10 @@ def build(
         base: the folder that relative paths in parameters start from.
 
     Raises:
-        ArenaError: no such plugin.
+        ArenaError: no such plugin, or its own code fails.
         pydantic.ValidationError: a parameter is wrong.
     """
-    cls = registry.find(kind, name).plugin
+    found = registry.find(kind, name)
 
     def inner(inner_kind: Kind, value: Any) -> Plugin:
         inner_name, inner_parameters = named(value)
@@ -291,7 +259,18 @@ def build(
         except ArenaError as error:
             raise ValueError(str(error)) from None
 
-    return cls.model_validate(dict(parameters), context={"build": inner, "base": base})
+    # As JSON, strict means: a list may be a tuple or a set, but neither "3" nor true is a number.
+    text = json.dumps(dict(parameters))
+    context = {"build": inner, "base": base}
+    try:
+        return found.plugin.model_validate_json(text, strict=True, context=context)
+    except (ArenaError, ValidationError):
+        raise
+    except Exception as error:
+        raise ArenaError(
+            f"{word(kind)} '{name}' of {found.distribution} fails to take its parameters "
+            f"({one_line(error)}); report it there"
+        ) from error
 
 
 def named(value: Any) -> tuple[str, Mapping[str, Any]]:
@@ -302,11 +281,17 @@ def named(value: Any) -> tuple[str, Mapping[str, Any]]:
     """
     if isinstance(value, str):
         return value, {}
-    if isinstance(value, Mapping) and len(value) == 1:
-        name, parameters = next(iter(value.items()))
-        if parameters is None:
-            return name, {}
-        if isinstance(parameters, Mapping):
-            return name, parameters
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise ValueError(
+            f"write a plugin as 'name' or '{{name: {{parameter: value}}}}'{_hint(value)}"
+        )
+    name, parameters = next(iter(value.items()))
+    if parameters is not None and not isinstance(parameters, Mapping):
         raise ValueError(f"the parameters of '{name}' must be a mapping, like {{{name}: {{...}}}}")
-    raise ValueError("write a plugin as 'name' or '{name: {parameter: value}}'")
+    return name, parameters or {}
+
+
+def _hint(value: Any) -> str:
+    if isinstance(value, Mapping) and len(value) > 1:
+        return f"; here are {len(value)} keys: {', '.join(map(str, value))}"
+    return "; chains are for defences, and hold no chains" if isinstance(value, list) else ""

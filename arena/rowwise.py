@@ -7,15 +7,12 @@ along contiguous memory, in one order, whatever the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_BLOCK = 1 << 19
-"""How many float64 a temporary may hold, so that large batches stay in cache."""
+_HALVES = np.array([-0.5, 0.5])
 
 
 def affine(X: Floats, W: Floats, b: Floats) -> Floats:
@@ -29,34 +26,23 @@ def affine(X: Floats, W: Floats, b: Floats) -> Floats:
     Returns:
         float64 (n, k), each row the same bits in any batch.
     """
-    if len(X) == 1:
-        single: Floats = (W * X).sum(axis=1) + b
-        return single[None, :]
-    return _by_block(X, W, lambda rows: (rows[:, None, :] * W).sum(axis=2) + b)
+    # Unoptimised einsum never calls BLAS.
+    out: Floats = np.einsum("ij,kj->ik", np.ascontiguousarray(X), W)
+    out += b
+    return out
 
 
-def squared_distances(X: Floats, S: Floats) -> Floats:
-    """Compute the squared Euclidean distances of every row of X to every row of S.
+def softmax(z: Floats) -> Floats:
+    """Turn scores into probabilities, the smallest ones to full relative precision.
 
     Args:
-        X: float64 (n, d).
-        S: float64 (m, d), C-contiguous.
+        z: float64 (n, k), or (n, 1): the score of class 1 against class 0.
 
     Returns:
-        float64 (n, m), each row the same bits in any batch.
+        float64 (n, k), or (n, 2), each row the same bits in any batch.
     """
-    if len(X) == 1:
-        D = S - X
-        D *= D
-        single: Floats = D.sum(axis=1)
-        return single[None, :]
-    return _by_block(X, S, lambda rows: np.square(S - rows[:, None, :]).sum(axis=2))
-
-
-def _by_block(X: Floats, other: Floats, kernel: Callable[[Floats], Floats]) -> Floats:
-    X = np.ascontiguousarray(X)
-    step = max(1, _BLOCK // max(1, other.size))
-    out = np.empty((len(X), len(other)))
-    for start in range(0, len(X), step):
-        out[start : start + step] = kernel(X[start : start + step])
-    return out
+    if z.shape[1] == 1:
+        z = z * _HALVES
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    p: Floats = e / e.sum(axis=1, keepdims=True)
+    return p

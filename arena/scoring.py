@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from arena.api import Victim
-from arena.metrics import Inputs, geometric_error, parameter_error
+from arena.metrics import geometric_error, parameter_error
 from arena.records import Goal
-from arena.snapshots import Linear, Snapshot, predict
+from arena.snapshots import Linear, Predictor, Snapshot, loaded
 from arena.stage import Stage
 
 KINDS = ("natural", "uniform", "balanced")
@@ -17,11 +17,12 @@ def goal_values(stage: Stage, goal: Goal, snapshot: Snapshot) -> tuple[float, ..
     Raises:
         RuleBroken: the surrogate fails to predict.
     """
+    predictor = loaded(snapshot, len(stage.victim.classes))
     if goal.is_error:
-        error = _weights_error(stage.victim, goal.metric, snapshot)
+        error = _weights_error(stage.victim, goal.metric, predictor)
         return () if error is None else (error,)
-    inputs = stage.inputs["held-out" if goal.metric == "accuracy" else goal.inputs]
-    return () if inputs is None else _agreement(stage, inputs, snapshot)
+    kind = "held-out" if goal.metric == "accuracy" else goal.inputs
+    return _agreement(stage, kind, predictor)
 
 
 def final_metrics(stage: Stage, snapshot: Snapshot) -> dict[str, float | None]:
@@ -30,24 +31,26 @@ def final_metrics(stage: Stage, snapshot: Snapshot) -> dict[str, float | None]:
     Raises:
         RuleBroken: the surrogate fails to predict.
     """
+    predictor = loaded(snapshot, len(stage.victim.classes))
     metrics: dict[str, float | None] = {}
     for kind in (*KINDS, "held-out"):
-        inputs = stage.inputs[kind]
+        halves = _agreement(stage, kind, predictor)
         name = "accuracy" if kind == "held-out" else f"fidelity {kind}"
-        metrics[name] = None if inputs is None else sum(_agreement(stage, inputs, snapshot)) / 2
+        metrics[name] = sum(halves) / 2 if halves else None
     for metric in ("geometric-error", "parameter-error"):
-        metrics[metric] = _weights_error(stage.victim, metric, snapshot)
+        metrics[metric] = _weights_error(stage.victim, metric, predictor)
     return metrics
 
 
-def _agreement(stage: Stage, inputs: Inputs, snapshot: Snapshot) -> tuple[float, float]:
-    victim = stage.victim
-    encoded = victim.domain.encode(inputs.X) if isinstance(snapshot, Linear) else inputs.X
-    return inputs.agreement(predict(snapshot, inputs.X, encoded, len(victim.classes)))
+def _agreement(stage: Stage, kind: str, predictor: Predictor) -> tuple[float, ...]:
+    inputs = stage.inputs[kind]
+    if inputs is None:
+        return ()
+    return inputs.agreement(predictor.labels(inputs.X, stage.encoded(kind)))
 
 
-def _weights_error(victim: Victim, metric: str, snapshot: Snapshot) -> float | None:
-    halfspace = snapshot.normal if isinstance(snapshot, Linear) else None
+def _weights_error(victim: Victim, metric: str, predictor: Predictor) -> float | None:
+    halfspace = predictor.normal if isinstance(predictor, Linear) else None
     if halfspace is None or "coef" not in victim.parameters:
         return None
     coef, intercept = victim.parameters["coef"], victim.parameters["intercept"]

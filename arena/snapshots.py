@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from arena.api import Floats, Labels, LinearSurrogate, linear_labels
 from arena.domain import Domain
+from arena.errors import one_line
 from arena.metrics import labels_fault
 
 MOST_BYTES = 64 << 20
 """A surrogate may pickle to this many bytes."""
 
+_PROBES = 64
+"""Rows on which an object with ``coef_`` shows whether its ``predict`` is that of its arrays."""
+
 
 class RuleBroken(Exception):
     """An attack proposed something that is no surrogate; the message is one sentence."""
+
+
+class Predictor(Protocol):
+    """A snapshot made ready to predict."""
+
+    def labels(self, X: Floats, Z: Floats) -> Labels:
+        """Predict the labels of raw rows X (n, d), which encode to Z (n, width); int64 (n,).
+
+        Raises:
+            RuleBroken: the surrogate fails, or gives something that is no labels.
+        """
 
 
 @dataclass(frozen=True)
@@ -36,6 +52,10 @@ class Linear:
             return self.coef[1] - self.coef[0], float(self.intercept[1] - self.intercept[0])
         return None
 
+    def labels(self, X: Floats, Z: Floats) -> Labels:
+        """Predict the labels of encoded rows Z (n, width)."""
+        return linear_labels(Z, self.coef, self.intercept)
+
 
 @dataclass(frozen=True)
 class Pickled:
@@ -44,56 +64,97 @@ class Pickled:
     data: bytes
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    surrogate: Any
+    classes: int
+
+    def labels(self, X: Floats, Z: Floats) -> Labels:
+        """Predict the labels of raw rows X (n, d)."""
+        try:
+            labels = np.asarray(self.surrogate.predict(X.copy()))
+            wrong = labels_fault(labels, len(X), self.classes)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise RuleBroken(f"its surrogate fails to predict: {one_line(error)}") from error
+        if wrong:
+            raise RuleBroken(wrong)
+        return labels.astype(np.int64)
+
+
 Snapshot = Linear | Pickled
 
 
-def capture(surrogate: Any, domain: Domain, classes: int) -> Snapshot:
-    """Take a snapshot of a surrogate that an attack yielded.
+def must_predict(surrogate: Any) -> None:
+    """Check that what an attack yielded is a surrogate.
 
     Raises:
-        RuleBroken: it has no ``predict``, does not pickle, is too large, or is not finite.
+        RuleBroken: it has no ``predict``.
     """
     if not callable(getattr(surrogate, "predict", None)):
         what = type(surrogate).__name__
         raise RuleBroken(f"proposes {what}, which has no predict(X); yield a surrogate")
-    if _is_linear(surrogate, domain, classes):
-        return _linear(surrogate, domain, classes)
-    try:
-        data = pickle.dumps(surrogate, protocol=5)
-    except Exception as error:
-        raise RuleBroken(f"its surrogate does not pickle: {error}") from error
-    if len(data) > MOST_BYTES:
-        raise RuleBroken(f"its surrogate pickles to {len(data)} bytes, over {MOST_BYTES}")
-    return Pickled(data)
 
 
-def predict(snapshot: Snapshot, X: Floats, Z: Floats, classes: int) -> Labels:
-    """Predict the labels of raw rows X (n, d), which encode to Z (n, width); int64 (n,).
+def capture(surrogate: Any, domain: Domain, classes: int) -> Snapshot:
+    """Take a snapshot of a surrogate.
 
     Raises:
-        RuleBroken: a pickled surrogate fails, or gives something that is no labels.
+        RuleBroken: it does not pickle, is too large, or is not finite.
+    """
+    if isinstance(surrogate, LinearSurrogate):
+        return _linear(surrogate, domain, classes)
+    if linear := _as_linear(surrogate, domain, classes):
+        return linear
+    file = _Capped()
+    try:
+        pickle.Pickler(file, protocol=5).dump(surrogate)
+    except RuleBroken:
+        raise
+    except Exception as error:
+        raise RuleBroken(f"its surrogate does not pickle: {one_line(error)}") from error
+    return Pickled(file.getvalue())
+
+
+def loaded(snapshot: Snapshot, classes: int) -> Predictor:
+    """Make a snapshot ready to predict labels 0..classes - 1.
+
+    Raises:
+        RuleBroken: its pickle cannot be loaded.
     """
     if isinstance(snapshot, Linear):
-        return linear_labels(Z, snapshot.coef, snapshot.intercept)
+        return snapshot
     try:
-        labels = np.asarray(pickle.loads(snapshot.data).predict(X.copy()))
-    except Exception as error:
-        raise RuleBroken(
-            f"its surrogate fails to predict: {type(error).__name__}: {error}"
-        ) from error
-    if wrong := labels_fault(labels, len(X), classes):
-        raise RuleBroken(wrong)
-    return labels.astype(np.int64)
+        return _Loaded(pickle.loads(snapshot.data), classes)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise RuleBroken(f"its surrogate cannot be unpickled: {one_line(error)}") from error
 
 
-def _is_linear(surrogate: Any, domain: Domain, classes: int) -> bool:
-    if isinstance(surrogate, LinearSurrogate):
-        return True
-    if not domain.identity_encoded or not (
-        hasattr(surrogate, "coef_") and hasattr(surrogate, "intercept_")
-    ):
-        return False
-    return np.array_equal(getattr(surrogate, "classes_", range(classes)), range(classes))
+class _Capped(io.BytesIO):
+    def write(self, data: Any) -> int:
+        if self.tell() + memoryview(data).nbytes > MOST_BYTES:
+            raise RuleBroken(f"its surrogate pickles to more than {MOST_BYTES >> 20} MiB")
+        return super().write(data)
+
+
+def _as_linear(surrogate: Any, domain: Domain, classes: int) -> Linear | None:
+    """Take the arrays of an object of another class, if its ``predict`` is what they give.
+
+    Only where rows are encoded as they are: elsewhere nothing tells what its ``coef_`` is over.
+    """
+    if not (domain.identity_encoded and hasattr(surrogate, "coef_")):
+        return None
+    try:
+        linear = _linear(surrogate, domain, classes)
+        X = domain.sample(_PROBES, np.random.default_rng(0))
+        same = np.array_equal(surrogate.predict(X.copy()), linear.labels(X, domain.encode(X)))
+    except Exception:
+        # It may still be a surrogate of another kind; scoring tells.
+        return None
+    return linear if same else None
 
 
 def _linear(surrogate: Any, domain: Domain, classes: int) -> Linear:
@@ -108,6 +169,6 @@ def _linear(surrogate: Any, domain: Domain, classes: int) -> Linear:
             f"its coef_ has shape {coef.shape} and intercept_ {intercept.shape}; "
             f"give ({rows}, {domain.width}) and ({rows},)"
         )
-    if not np.isfinite(coef).all() or np.isnan(intercept).any():
+    if not np.isfinite(coef).all() or not np.isfinite(intercept).all():
         raise RuleBroken("its coef_ or intercept_ is not finite")
     return Linear(coef, np.broadcast_to(intercept, (rows,)).copy())

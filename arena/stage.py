@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from arena.answers import Answer
-from arena.api import Floats, Target, Victim
-from arena.errors import ArenaError
+from arena.answers import Answer, Unanswerable, delivered
+from arena.api import FAMILIES, Floats, Natural, Victim
+from arena.errors import ArenaError, InvalidQuery
 from arena.metrics import (
     Inputs,
     balanced_inputs,
@@ -38,6 +39,18 @@ class Stage:
     inputs: dict[str, Inputs | None]
     natural_answer: Answer
 
+    def encoded(self, kind: str) -> Floats:
+        """Return the encoded scoring inputs of one kind, float64 (n, width); made once."""
+        if kind not in self._encoded:
+            inputs = self.inputs[kind]
+            X = self.pool[:0] if inputs is None else inputs.X
+            self._encoded[kind] = self.victim.domain.encode(X)
+        return self._encoded[kind]
+
+    @cached_property
+    def _encoded(self) -> dict[str, Floats]:
+        return {}
+
 
 def prepare(spec: TargetSpec) -> Stage:
     """Train a target and draw its scoring inputs.
@@ -45,13 +58,15 @@ def prepare(spec: TargetSpec) -> Stage:
     Raises:
         ArenaError: its data cannot serve, or what it returns is no victim.
     """
-    victim = _trained(spec.target, spec.seeds["target"])
+    victim = spec.target.train(generator(spec.seeds["target"]))
+    if wrong := _fault(victim):
+        raise ArenaError(wrong)
     rng = generator(spec.seeds["scoring"])
     natural = victim.natural
     if spec.pool >= len(natural.X):
         raise ArenaError(
-            f"a pool of {spec.pool} rows leaves none of {spec.target.title()}'s {len(natural.X)} "
-            "natural rows for scoring; set knowledge.pool lower"
+            f"a pool of {spec.pool} rows leaves none of its {len(natural.X)} natural rows for "
+            "scoring; set knowledge.pool lower"
         )
     order = rng.permutation(len(natural.X))
     pooled = np.zeros(len(order), dtype=bool)
@@ -70,16 +85,44 @@ def prepare(spec: TargetSpec) -> Stage:
     )
 
 
-def _trained(target: Target, seed: str) -> Victim:
-    victim = target.train(generator(seed))
+def _fault(victim: object) -> str:
+    """Say what is wrong with what a target trained; empty if nothing is."""
     if not isinstance(victim, Victim):
-        raise ArenaError(f"target {target.name} trains {type(victim).__name__}, no arena.Victim")
-    rows = victim.natural.X
-    if rows.ndim != 2 or rows.shape[1] != victim.domain.d or not len(rows):
-        raise ArenaError(
-            f"target {target.name} gives natural rows of shape {rows.shape} "
-            f"for a domain of {victim.domain.d} features"
-        )
+        return f"its train returns {type(victim).__name__}, no arena.Victim"
     if len(victim.classes) < 2:
-        raise ArenaError(f"target {target.name} has one class only; give it data with two")
-    return victim
+        return "it has one class only; give it data with two"
+    if victim.family not in FAMILIES:
+        return f"its family '{victim.family}' is none of arena.FAMILIES"
+    infinite = [name for name, array in victim.parameters.items() if not np.isfinite(array).all()]
+    if infinite:
+        return f"its parameter '{infinite[0]}' is not finite"
+    return _natural_fault(victim.natural, victim) or _answer_fault(victim)
+
+
+def _natural_fault(natural: Natural, victim: Victim) -> str:
+    X, n, d = natural.X, len(natural.X), victim.domain.d
+    if X.ndim != 2 or X.shape[1] != d or not n:
+        return f"its natural rows have shape {X.shape}; its domain has {d} features"
+    if natural.y.shape != (n,) or natural.held_out.shape != (n,):
+        return f"its natural y or held_out is not of shape ({n},)"
+    if natural.held_out.dtype != bool:
+        return f"its natural held_out is {natural.held_out.dtype}, not bool"
+    try:
+        victim.domain.validate(X)
+    except InvalidQuery:
+        return "its natural rows hold what cannot be asked: NaN, infinities or unknown categories"
+    return ""
+
+
+def _answer_fault(victim: Victim) -> str:
+    rows = np.ascontiguousarray(victim.natural.X)
+    fields = victim.reveals | {"label"}
+    try:
+        answer = delivered(victim.answer(rows), len(rows), len(victim.classes), fields)
+    except Unanswerable as error:
+        return f"it {error}"
+    for name in fields:
+        array = answer.field(name)
+        if array is not None and not np.isfinite(array).all():
+            return f"its {name} is not finite on its natural rows"
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -80,7 +81,7 @@ class Store:
             raise ArenaError(f"{folder} holds no results; play a tournament with --out {folder}")
         try:
             with _locked(folder) if create else nullcontext():
-                db = sqlite3.connect(path, isolation_level=None)
+                db = _connect(path)
                 try:
                     cls._prepare(db, path, create)
                     yield cls(db)
@@ -117,7 +118,7 @@ class Store:
         row = (
             *key,
             record.status.value,
-            record.reason,
+            _text(record.reason),
             record.queries,
             record.calls,
             record.utility,
@@ -134,7 +135,7 @@ class Store:
             db.execute("INSERT INTO matches VALUES (?,?,?,?,?,?,?,?,?,?,?)", row)
             db.executemany("INSERT INTO curves VALUES (?,?,?,?,?,?,?,?)", curve)
             d = diagnostics
-            found = (*key, d.seconds, d.peak_memory, d.traceback)
+            found = (*key, d.seconds, d.peak_memory, _text(d.traceback))
             db.execute("INSERT INTO diagnostics VALUES (?,?,?,?,?,?)", found)
 
     def forget(self, keys: Iterable[Key]) -> None:
@@ -278,6 +279,15 @@ class Store:
         db.execute("INSERT OR REPLACE INTO tournament VALUES (?, ?)", (key, _json(value)))
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    if os.access(path.parent, os.W_OK):
+        return sqlite3.connect(path, isolation_level=None)
+    # Readers of a WAL file make files beside it, unless told that nobody writes.
+    settled = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode=ro{settled}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None)
+
+
 def _board_terms(data: dict[str, Any]) -> BoardTerms:
     goal = data["goal"]
     return BoardTerms(**{**data, "goal": Goal(**{**goal, "reach": tuple(goal["reach"])})})
@@ -288,6 +298,11 @@ def _floor(text: str | None) -> FloorTerms | None:
         return None
     data = json.loads(text)
     return FloorTerms(**{**data, "fields": tuple(data["fields"])})
+
+
+def _text(text: str) -> str:
+    """Escape what SQLite cannot hold: half characters, which a plugin's message may have."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _json(value: Any) -> str:

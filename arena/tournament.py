@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from arena.api import Attack, Defense, Kind, Plugin, Target
-from arena.errors import ArenaError, closest
+from arena.datasets import Dataset
+from arena.errors import ArenaError, one_line
+from arena.mistakes import Mistakes, shown
 from arena.records import Goal
 from arena.registry import Registry, build, installed, named
+from arena.settings import LARGEST_BUDGET, MOST_REPETITIONS, GoalSettings, Grants, Settings
+from arena.vetting import RESERVED, word
 from arena.yamlmarks import Document, parse
 
 P = TypeVar("P", bound=Plugin)
@@ -30,80 +26,6 @@ At = tuple[str | int, ...]
 
 _FEWEST_ERRORS = 10
 """A level must allow this many disagreements in a scoring half, or it cannot be told from 1."""
-
-
-class GoalSettings(BaseModel):
-    """What the tournament ranks by: a metric, the inputs it is measured on, the levels to reach."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    metric: Literal["fidelity", "accuracy", "geometric-error", "parameter-error"] = Field(
-        "fidelity", description="agreement with the target, with the truth, or an error of weights"
-    )
-    inputs: Literal["natural", "uniform", "balanced"] = Field(
-        "natural", description="what fidelity is measured on"
-    )
-    reach: Annotated[list[StrictFloat | StrictInt], Field(min_length=1)] = Field(
-        [0.90, 0.95, 0.99], description="the levels that boards rank, at least one"
-    )
-    size: Annotated[StrictInt, Field(ge=20, le=1_000_000)] = Field(
-        4000, description="scoring inputs, in two disjoint halves"
-    )
-
-
-class Grants(BaseModel):
-    """What every attack is told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    hyperparameters: StrictBool = Field(True, description="the target's recipe")
-    pool: Annotated[StrictInt, Field(ge=0)] = Field(
-        0, description="unlabelled natural rows; scoring never uses them"
-    )
-    defense: StrictBool = Field(False, description="the defence chain and its parameters")
-
-    def granted(self) -> frozenset[str]:
-        """Return the names of the grants in force."""
-        return frozenset(name for name, value in self.model_dump().items() if value)
-
-
-PluginEntry = Annotated[
-    str | dict[str, Any], Field(description="name, or {name: {parameter: value}}")
-]
-
-
-class Settings(BaseModel):
-    """A tournament file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    name: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = Field(
-        None, description="names the folder of results; the file's stem by default"
-    )
-    seed: StrictInt | Literal["secret"] = Field(
-        0, description="every match's seeds derive from it; 'secret' draws one"
-    )
-    repetitions: Annotated[StrictInt, Field(ge=1, le=100_000)] = Field(
-        5, description="runs of every pair"
-    )
-    budget: Annotated[StrictInt, Field(ge=1)] = Field(500, description="queries a match may spend")
-    price: Annotated[StrictFloat | StrictInt, Field(ge=0)] = Field(
-        0.0001, description="dollars a query"
-    )
-    checkpoints: Annotated[StrictFloat | StrictInt, Field(ge=1, le=10)] = Field(
-        1.05, description="growth of the queries from one scored surrogate to the next; 1: all"
-    )
-    goal: GoalSettings = Field(default_factory=lambda: GoalSettings.model_validate({}))
-    knowledge: Grants = Field(default_factory=lambda: Grants.model_validate({}))
-    utility_floor: Annotated[StrictFloat | StrictInt, Field(ge=0, le=1)] | None = Field(
-        None, description="a defence that leaves a smaller share of natural labels is not ranked"
-    )
-    retrain: StrictBool = Field(False, description="train every target anew for every repetition")
-    targets: Annotated[list[PluginEntry], Field(min_length=1)]
-    defenses: Annotated[list[PluginEntry | list[PluginEntry]], Field(min_length=1)] = Field(
-        ["none"], description="a defence, or a chain of them, the first nearest the model"
-    )
-    attacks: Annotated[list[PluginEntry], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -157,12 +79,18 @@ class Tournament:
     retrain: bool = False
 
     def with_(self, repetitions: int | None = None, budget: int | None = None) -> Tournament:
-        """Return the same tournament with more (or fewer) repetitions or another budget."""
-        return replace(
-            self,
-            repetitions=repetitions if repetitions is not None else self.repetitions,
-            budget=budget if budget is not None else self.budget,
-        )
+        """Return the same tournament with more (or fewer) repetitions or another budget.
+
+        Raises:
+            ArenaError: it is out of the bounds a file is held to.
+        """
+        changes = {"repetitions": repetitions, "budget": budget}
+        most = {"repetitions": MOST_REPETITIONS, "budget": LARGEST_BUDGET}
+        asked = {name: value for name, value in changes.items() if value is not None}
+        for name, value in asked.items():
+            if not 1 <= value <= most[name]:
+                raise ArenaError(f"{name} should be from 1 to {most[name]:,}, not {value:,}")
+        return replace(self, **asked)  # type: ignore[arg-type]
 
 
 def load(path: str | Path, registry: Registry | None = None) -> Tournament:
@@ -176,8 +104,13 @@ def load(path: str | Path, registry: Registry | None = None) -> Tournament:
         ArenaError: everything that is wrong with it, a line each, with file:line:column.
     """
     path = Path(path)
+    document = parse(_read(path), str(path))
+    return _Loader(document, path, registry or installed()).tournament()
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ArenaError(f"{path}: there is no such tournament file; check the path") from None
     except IsADirectoryError:
@@ -185,194 +118,215 @@ def load(path: str | Path, registry: Registry | None = None) -> Tournament:
     except UnicodeDecodeError:
         raise ArenaError(f"{path}: not a text in UTF-8; save it as UTF-8") from None
     except OSError as error:
-        raise ArenaError(f"{path}: cannot be read: {error.strerror}") from None
-    document = parse(text, str(path))
-    return _Loader(document, path, registry or installed()).tournament()
+        raise ArenaError(f"{path}: cannot be read: {error.strerror}; check the path") from None
 
 
 class _Loader:
-    """Validates one document, collecting every problem before it gives up."""
+    """Validates one document, collecting every mistake before it gives up."""
 
     def __init__(self, document: Document, path: Path, registry: Registry) -> None:
         self.document = document
         self.path = path
         self.registry = registry
-        self.problems: list[str] = []
+        self.mistakes = Mistakes(document, registry)
 
     def tournament(self) -> Tournament:
-        if not isinstance(self.document.data, dict):
-            raise ArenaError(
-                f"{self.document.where(())}: a tournament is a mapping with targets and attacks"
-            )
-        settings = self.settings(self.document.data)
-        targets = self.entrants("target", settings.targets)
-        defenses = self.entrants("defense", settings.defenses)
-        attacks = self.entrants("attack", settings.attacks)
-        self.check_levels(settings.goal)
-        if not self.problems:
-            self.check_data(targets)
-        if self.problems:
-            raise ArenaError("\n".join(dict.fromkeys(self.problems)))
+        data = self.document.data
+        if not isinstance(data, dict):
+            what = "the file is empty" if data is None else f"this is {shown(data)}"
+            self.mistakes.add((), f"{what}; write a mapping with targets and attacks")
+            self.mistakes.raise_if_any()
+        settings = self.settings(data)
+        targets: list[Entrant[Target]] = self.entrants("target")
+        defenses: list[Entrant[Defense]] = self.entrants("defense")
+        attacks: list[Entrant[Attack]] = self.entrants("attack")
+        self.check_goal(data.get("goal"))
+        self.mistakes.raise_if_any()
+        self.check_data(targets, settings.knowledge.pool)
+        self.mistakes.raise_if_any()
+        self.check_different("target", targets)
+        self.check_different("defense", defenses)
+        self.check_different("attack", attacks)
+        attacks += self.missing_baselines(attacks)
+        self.mistakes.raise_if_any()
+        goal = settings.goal
+        levels = tuple(sorted(goal.reach, reverse=goal.metric.endswith("error")))
         return Tournament(
             name=settings.name or self.path.stem,
             seed=settings.seed,
             repetitions=settings.repetitions,
             budget=settings.budget,
-            price=float(settings.price),
-            checkpoints=float(settings.checkpoints),
-            goal=Goal(
-                settings.goal.metric,
-                settings.goal.inputs,
-                tuple(float(level) for level in settings.goal.reach),
-                settings.goal.size,
-            ),
+            price=settings.price,
+            checkpoints=settings.checkpoints,
+            goal=Goal(goal.metric, goal.inputs, levels, goal.size),
             knowledge=settings.knowledge,
             targets=tuple(targets),
             defenses=tuple(defenses),
-            attacks=(*attacks, *self.missing_baselines(attacks)),
+            attacks=tuple(attacks),
             utility_floor=settings.utility_floor,
             retrain=settings.retrain,
         )
 
     def settings(self, data: dict[str, Any]) -> Settings:
+        """Validate all but the plugins; after a mistake, return what stands for them."""
         try:
-            return Settings.model_validate(data)
+            return Settings.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
-            raise ArenaError("\n".join(self.explain(error, ()))) from None
+            self.mistakes.add_findings(error, (), Settings)
+            return Settings(targets=[""], attacks=[""])
 
-    def entrants(self, kind: Kind, entries: Iterable[Any]) -> list[Entrant[Any]]:
+    def entrants(self, kind: Kind) -> list[Entrant[Any]]:
+        key = f"{kind}s"
+        default = [] if kind != "defense" or key in self.document.data else ["none"]
+        entries = self.document.data.get(key, default)
         found: list[Entrant[Any]] = []
-        for i, entry in enumerate(entries):
-            at: At = (f"{kind}s", i)
-            entrant = (
-                self.chain(entry, at) if isinstance(entry, list) else self.one(kind, entry, at)
-            )
+        places: dict[str, int] = {}
+        for i, entry in enumerate(entries if isinstance(entries, list) else []):
+            chained = kind == "defense" and isinstance(entry, list)
+            entrant = self.chain(entry, (key, i)) if chained else self.one(kind, entry, (key, i))
             if entrant is None:
                 continue
-            if entrant.label in [other.label for other in found]:
-                self.problem(at, f"two {kind}s are named '{entrant.label}'; give one a label")
+            if entrant.label in places:
+                line = self.document.mark((key, places[entrant.label]))[0]
+                self.mistakes.add(
+                    (key, i),
+                    f"two {word(kind)}s are named '{entrant.label}', the other in line {line}; "
+                    "give one a label",
+                )
+            places.setdefault(entrant.label, i)
             found.append(entrant)
         return found
 
-    def chain(self, entry: list[Any], at: At) -> Entrant[Any] | None:
+    def chain(self, entry: list[Any], at: At) -> Entrant[Defense] | None:
         if not entry:
-            self.problem(at, "a chain of defences is empty; write none, or name a defence")
-            return None
+            self.mistakes.add(at, "a chain of defences is empty; write none, or name a defence")
         links = [self.one("defense", link, (*at, i)) for i, link in enumerate(entry)]
-        if None in links:
-            return None
         known = [link for link in links if link is not None]
-        return Entrant(
-            " + ".join(link.label for link in known), tuple(link.plugin for link in known)
-        )
+        if not known or len(known) < len(links):
+            return None
+        label = " + ".join(link.label for link in known)
+        return Entrant(label, tuple(link.plugin for link in known))
 
     def one(self, kind: Kind, entry: Any, at: At) -> Entrant[Any] | None:
         label = None
-        if isinstance(entry, dict) and len(entry) > 1 and "label" in entry:
-            label = entry["label"]
-            entry = {key: value for key, value in entry.items() if key != "label"}
-            if not isinstance(label, str) or not label.strip():
-                self.problem((*at, "label"), "a label is a text; write it in quotes")
+        if isinstance(entry, dict) and RESERVED in entry:
+            label, entry = entry[RESERVED], _unlabelled(entry)
+            if not isinstance(label, str) or not label.strip() or not label.isprintable():
+                self.mistakes.add(
+                    (*at, RESERVED), f"a label is a text of one line, not {shown(label)}; quote it"
+                )
                 return None
         try:
             name, parameters = named(entry)
+        except ValueError as error:
+            self.mistakes.add(at, str(error))
+            return None
+        try:
             plugin = build(self.registry, kind, name, parameters, self.path.parent)
         except ValidationError as error:
-            self.problems += self.explain(error, (*at, name))
+            model = self.registry.find(kind, name).plugin
+            self.mistakes.add_findings(error, (*at, name), model)
             return None
-        except (ArenaError, ValueError) as error:
-            self.problem(at, str(error))
+        except ArenaError as error:
+            self.mistakes.add((*at, name), str(error), key=True)
             return None
         return Entrant(label or plugin.title(), (plugin,))
 
     def missing_baselines(self, attacks: list[Entrant[Attack]]) -> list[Entrant[Attack]]:
         """Rule 7: the baselines are on every board; the file may set their parameters."""
         present = {type(entrant.plugin) for entrant in attacks}
-        return [
-            Entrant(found.name, (build(self.registry, "attack", found.full_name, {}, None),))  # type: ignore[arg-type]
-            for found in self.registry.baselines()
-            if found.plugin not in present
-        ]
+        labels = [entrant.label for entrant in attacks]
+        missing: list[Entrant[Attack]] = []
+        for found in self.registry.baselines():
+            if found.plugin in present:
+                continue
+            label = found.full_name if found.name in [m.label for m in missing] else found.name
+            if label in labels:
+                self.mistakes.add(
+                    ("attacks", labels.index(label), RESERVED),
+                    f"'{label}' is a baseline that is always on the board; choose another label",
+                )
+            plugin = build(self.registry, "attack", found.full_name, {}, None)
+            missing.append(Entrant(label, (plugin,)))  # type: ignore[arg-type]
+        return missing
+
+    def check_goal(self, data: Any) -> None:
+        try:
+            goal = GoalSettings.model_validate_json(json.dumps(data or {}), strict=True)
+        except ValidationError:
+            return
+        if goal.metric.endswith("error"):
+            if "reach" not in goal.model_fields_set:
+                self.mistakes.add(
+                    ("goal", "metric"), f"{goal.metric} has no usual levels; write reach: [0.1]"
+                )
+        else:
+            self.check_levels(goal)
+        for i, level in enumerate(goal.reach):
+            if level in goal.reach[:i]:
+                self.mistakes.add(("goal", "reach", i), f"level {level:g} stands twice; keep one")
 
     def check_levels(self, goal: GoalSettings) -> None:
+        """Rule 3: a level must allow enough disagreements in a scoring half."""
         finest = 1 - _FEWEST_ERRORS / (goal.size / 2)
-        seen: list[float] = []
         for i, level in enumerate(goal.reach):
             at: At = ("goal", "reach", i)
-            if level in seen:
-                self.problem(at, f"level {level:g} stands twice; keep one")
-            seen.append(level)
-            if goal.metric.endswith("error"):
-                if level <= 0:
-                    self.problem(at, f"an error of {level:g} cannot be reached; ask more than 0")
-            elif not 0 < level < 1:
-                self.problem(at, f"a level of {level:g} is not between 0 and 1")
+            if level >= 1:
+                self.mistakes.add(
+                    at, f"a level of {level:g} is not below 1; {goal.metric} is 1 at most"
+                )
             elif level > finest + 1e-12:
-                need = math.ceil(2 * _FEWEST_ERRORS / (1 - level) - 1e-6)
-                self.problem(
+                need = 2 * math.ceil(_FEWEST_ERRORS / (1 - level) - 1e-6)
+                self.mistakes.add(
                     at,
                     f"level {level:g} is too fine for {goal.size} scoring inputs; "
                     f"ask at most {math.floor(finest * 1e4) / 1e4:g}, or set goal.size to {need}",
                 )
 
-    def check_data(self, targets: list[Entrant[Target]]) -> None:
-        for i, entrant in enumerate(targets):
+    def check_data(self, targets: list[Entrant[Target]], pool: int) -> None:
+        for i, target in enumerate(targets):
+            entry: At = ("targets", i)
+            entry = (*entry, named(_unlabelled(self.document.at(entry)))[0])
+            at = entry
             try:
-                entrant.plugin.check()
-            except (ArenaError, ValueError) as error:
-                self.problem(("targets", i), str(error))
+                for name, data in _datasets(target.plugin):
+                    at = (*entry, name)
+                    rows = len(data.load().X)
+                    if pool >= rows:
+                        self.mistakes.add(
+                            ("knowledge", "pool"),
+                            f"a pool of {pool} rows leaves none of {data.title}'s {rows} for "
+                            "scoring; make it smaller",
+                        )
+                at = entry
+                target.plugin.check()
+            except ArenaError as error:
+                self.mistakes.add(at, str(error))
+            except Exception as error:
+                name = target.plugin.name
+                self.mistakes.add(at, f"the check of '{name}' fails: {one_line(error)}; report it")
 
-    def problem(self, at: At, sentence: str) -> None:
-        self.problems.append(f"{self.document.where(at)}: {sentence}")
-
-    def explain(self, error: ValidationError, at: At) -> list[str]:
-        """Say each of pydantic's findings as one sentence at its line and column."""
-        sentences: dict[str, None] = {}
-        for finding in error.errors(include_url=False):
-            loc = tuple(
-                part for part in finding["loc"] if self.is_on_path(at, part, finding["loc"])
-            )
-            path = (*at, *loc)
-            field = ".".join(str(part) for part in loc)
-            if finding["type"] == "extra_forbidden":
-                names = self.allowed(at, loc)
-                where = self.document.where(path, key=True)
-                text = f"unknown key '{loc[-1]}'; {closest(str(loc[-1]), names)}"
-            elif finding["type"] == "missing":
-                where = self.document.where(path[:-1])
-                text = f"'{loc[-1]}' is missing; add it"
-            else:
-                where = self.document.where(path)
-                text = _sentence(field, finding)
-            sentences[f"{where}: {text}"] = None
-        return list(sentences)
-
-    def is_on_path(self, at: At, part: str | int, loc: tuple[str | int, ...]) -> bool:
-        """Tell the file's own keys from the names pydantic gives to the branches of a union."""
-        if isinstance(part, int):
-            return True
-        in_file = any(part in path for path in self.document.marks if path[: len(at)] == at)
-        return in_file or part == loc[-1]
-
-    def allowed(self, at: At, loc: tuple[str | int, ...]) -> list[str]:
-        model: Any = Settings
-        if at and isinstance(at[0], str):
-            kind: Any = at[0].removesuffix("s")
-            model = self.registry.find(kind, str(at[-1])).plugin
-        for part in loc[:-1]:
-            info = model.model_fields.get(part)
-            model = info.annotation if info else None
-            if not hasattr(model, "model_fields"):
-                return []
-        return [*model.model_fields]
+    def check_different(self, kind: Kind, entrants: list[Entrant[Any]]) -> None:
+        seen: dict[str, Entrant[Any]] = {}
+        for i, entrant in enumerate(entrants):
+            identity = json.dumps([plugin.identity() for plugin in entrant.plugins])
+            if identity in seen:
+                self.mistakes.add(
+                    (f"{kind}s", i),
+                    f"{word(kind)} '{entrant.label}' is the same as '{seen[identity].label}'; "
+                    "remove one, or change a parameter",
+                )
+            seen[identity] = entrant
 
 
-def _sentence(field: str, finding: Any) -> str:
-    message = str(finding["msg"])
-    if finding["type"] == "value_error":
-        text = message.removeprefix("Value error, ")
-        return f"{field}: {text}" if field else text
-    value = repr(finding["input"])
-    shown = value if len(value) <= 60 else value[:57] + "..."
-    text = message.replace("Input should", "should").replace("List should", "should")
-    return f"{field} {text}, not {shown}" if field else f"{text}, not {shown}"
+def _unlabelled(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    return {key: value for key, value in entry.items() if key != RESERVED}
+
+
+def _datasets(plugin: Plugin) -> Iterator[tuple[str, Dataset]]:
+    for name in type(plugin).model_fields:
+        value = getattr(plugin, name)
+        if isinstance(value, Dataset):
+            yield name, value

@@ -1,23 +1,31 @@
-"""YAML read as YAML 1.2 does, with the line and column of every node.
+"""YAML read as YAML 1.2 does, with the line and column of every key and value.
 
 PyYAML's own constructor reads ``on:`` as True, ``no`` as False and ``1e-4`` as a string, and lets a
-duplicate key win silently; so only its composer is used, and scalars are resolved here.
+duplicate key win silently; so only its composer is used, and scalars are resolved here, by the core
+schema of YAML 1.2.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
+from yaml.reader import ReaderError
 
 from arena.errors import ArenaError
 
 Path = tuple[str | int, ...]
+Mark = tuple[int, int]
+"""Line and column, from 1."""
 
-_INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INTEGERS = (
+    (re.compile(r"[-+]?[0-9]+"), 10),
+    (re.compile(r"0o[0-7]+"), 8),
+    (re.compile(r"0x[0-9a-fA-F]+"), 16),
+)
 _WORDS: dict[str, Any] = {"": None, "~": None}
 _WORDS |= {w: None for w in ("null", "Null", "NULL")}
 _WORDS |= {w: True for w in ("true", "True", "TRUE")}
@@ -26,14 +34,52 @@ _WORDS |= {
     sign + w: float(sign + "inf") for sign in ("", "+", "-") for w in (".inf", ".Inf", ".INF")
 }
 _WORDS |= {w: float("nan") for w in (".nan", ".NaN", ".NAN")}
-_TAGS = frozenset(
-    f"tag:yaml.org,2002:{t}" for t in ("str", "int", "float", "bool", "null", "seq", "map")
-)
+
+_STANDARD = "tag:yaml.org,2002:"
+_PLAIN = "plain"
+_TAGS = frozenset({_PLAIN, *(_STANDARD + kind for kind in ("str", "seq", "map"))})
+
 _MOST_NODES = 100_000
+_DEEPEST = 50
+_MOST_DIGITS = 300
+
+_SYNTAX = (
+    (r"found character '\\t'.*", "a tab stands where only spaces may; indent with spaces"),
+    (
+        "mapping values are not allowed here",
+        "a ':' stands where no key can be; put a text that holds ': ' in quotes",
+    ),
+    (
+        r"found character '([@`%|>])' that cannot start any token",
+        r"a text that begins with '\1' must stand in quotes",
+    ),
+    ("but found another document", "a second document begins; write one tournament a file"),
+    (r"found undefined alias '(.*)'", r"alias '*\1' has no anchor '&\1' before it; add one"),
+    (
+        r"expected ',' or '(.)', but got .*",
+        r"a ',' or the '\1' that closes line {begun} is missing; add it",
+    ),
+    (
+        "found unexpected end of stream",
+        "the quote of line {begun} is never closed; close it",
+    ),
+    ("could not find expected ':'", "a ':' is missing after a key; add it"),
+    (
+        r"expected <block end>, but found .*",
+        "the indentation does not fit the lines above; align it with them",
+    ),
+)
+"""PyYAML's words, as patterns, and ours."""
 
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own class attribute
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        """Tell a plain scalar from one that is quoted or tagged."""
+        if kind is yaml.ScalarNode and implicit[0]:
+            return _PLAIN
+        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -43,46 +89,68 @@ class Document:
     Attributes:
         source: the file's name, for messages.
         data: dicts with string keys, lists and scalars.
-        marks: line and column, from 1, of every value by its path; of a key under ``(*path, "?")``.
+        values: the mark of every value, by its path.
+        keys: the mark of every key, by the path of its value.
     """
 
     source: str
-    data: Any
-    marks: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    data: Any = None
+    values: dict[Path, Mark] = field(default_factory=dict)
+    keys: dict[Path, Mark] = field(default_factory=dict)
 
-    def where(self, path: Path, key: bool = False) -> str:
-        """Return ``file:line:column`` of the value at a path (or its key), or of what holds it."""
-        if key and (*path, "?") in self.marks:
-            path = (*path, "?")
-        while path not in self.marks and path:
+    def mark(self, path: Path, key: bool = False) -> Mark:
+        """Return the mark of the value at a path (or of its key), or of what would hold it."""
+        if key and path in self.keys:
+            return self.keys[path]
+        while path not in self.values and path:
             path = path[:-1]
-        line, column = self.marks.get(path, (1, 1))
-        return f"{self.source}:{line}:{column}"
+        return self.values.get(path, (1, 1))
+
+    def at(self, path: Path) -> Any:
+        """Return the value at a path, None where there is none."""
+        data = self.data
+        for part in path:
+            inside = (
+                part in data
+                if isinstance(data, dict)
+                else isinstance(data, list) and isinstance(part, int) and part < len(data)
+            )
+            if not inside:
+                return None
+            data = data[part]
+        return data
 
 
 def parse(text: str, source: str) -> Document:
     """Read one YAML document.
 
     Raises:
-        ArenaError: syntax, a duplicate key, a foreign tag, an anchor that contains itself.
+        ArenaError: syntax, a duplicate key, a tag, an anchor that contains itself.
     """
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        problem = error.problem or error.context or "cannot be read"
-        raise ArenaError(f"{source}{at}: not valid YAML: {problem}") from None
-    except yaml.YAMLError as error:
-        raise ArenaError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ArenaError(_syntax(error, source)) from None
+    except ReaderError as error:
+        mark = _mark_of(text, error.position)
+        problem = f"character U+{error.character:04X} is not allowed in YAML; remove it"
+        raise ArenaError(located(source, mark, problem)) from None
     except RecursionError:
         raise ArenaError(f"{source}: nested too deeply to be read; flatten it") from None
-    finally:
-        loader.dispose()
-    document = Document(source, None)
+    document = Document(source)
     data = _Reader(document).read(node, (), ()) if node is not None else None
-    return Document(source, data, document.marks)
+    return Document(source, data, document.values, document.keys)
+
+
+def located(source: str, mark: Mark, sentence: str) -> str:
+    """Put ``file:line:column:`` before a sentence, which stays one printable line."""
+    line = " ".join(sentence.split())
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return f"{source}:{mark[0]}:{mark[1]}: {''.join(shown)}"
 
 
 class _Reader:
@@ -91,16 +159,20 @@ class _Reader:
         self.nodes = 0
 
     def read(self, node: yaml.Node, path: Path, above: tuple[yaml.Node, ...]) -> Any:
-        self.document.marks[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        here = _mark(node)
+        self.document.values[path] = here
         self.nodes += 1
         if self.nodes > _MOST_NODES:
-            self.refuse(path, "expands to too many nodes; use fewer aliases")
+            self.refuse(here, f"the file holds more than {_MOST_NODES:,} values; use fewer aliases")
         if any(node is parent for parent in above):
-            self.refuse(path, "an anchor contains itself; write the value out")
+            self.refuse(here, "an anchor contains itself; write the value out")
+        if len(above) > _DEEPEST:
+            self.refuse(here, "nested too deeply to be read; flatten it")
         if node.tag not in _TAGS:
-            self.refuse(path, f"unknown tag {node.tag}; remove it")
+            tag = str(node.tag).replace(_STANDARD, "!!")
+            self.refuse(here, f"tag '{tag}' has no meaning here; remove it")
         if isinstance(node, yaml.ScalarNode):
-            return self.scalar(node, path)
+            return self.scalar(node)
         above = (*above, node)
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path, above)
@@ -111,28 +183,58 @@ class _Reader:
     ) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key, value in node.value:
-            at = (key.start_mark.line + 1, key.start_mark.column + 1)
-            if not isinstance(key, yaml.ScalarNode):
-                self.document.marks[(*path, "?")] = at
-                self.refuse((*path, "?"), "a key must be a plain word")
-            name = str(key.value)
-            self.document.marks[(*path, name, "?")] = at
+            if not isinstance(key, yaml.ScalarNode) or key.tag not in _TAGS or not key.value:
+                self.refuse(_mark(key), "a key must be a plain word")
+            if key.value == "<<" and key.tag == _PLAIN:
+                self.refuse(_mark(key), "YAML 1.2 has no merge key '<<'; write the keys out")
+            name = self.text(key)
             if name in data:
-                self.refuse((*path, name, "?"), f"key '{name}' stands twice; keep one of them")
+                self.refuse(_mark(key), f"key '{name}' stands twice; keep one of them")
+            self.document.keys[(*path, name)] = _mark(key)
             data[name] = self.read(value, (*path, name), above)
         return data
 
-    def scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
-        text: str = node.value
-        if node.style is not None:
+    def scalar(self, node: yaml.ScalarNode) -> Any:
+        text = self.text(node)
+        if node.tag != _PLAIN:
             return text
         if text in _WORDS:
             return _WORDS[text]
-        if _INT.fullmatch(text):
-            if len(text) > 300:
-                self.refuse(path, f"a number of {len(text)} digits is too long")
-            return int(text)
+        for pattern, base in _INTEGERS:
+            if pattern.fullmatch(text):
+                if len(text) > _MOST_DIGITS:
+                    self.refuse(_mark(node), f"a number of {len(text)} digits is too long")
+                return int(text, base)
         return float(text) if _FLOAT.fullmatch(text) else text
 
-    def refuse(self, path: Path, problem: str) -> None:
-        raise ArenaError(f"{self.document.where(path)}: {problem}")
+    def text(self, node: yaml.ScalarNode) -> str:
+        """Return a scalar's text; JSON writes a character above U+FFFF as a pair of escapes."""
+        text = str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if "\0" in text or text.count("\ufffd") > str(node.value).count("\ufffd"):
+            self.refuse(_mark(node), "an escape gives no Unicode character; remove it")
+        return text
+
+    def refuse(self, mark: Mark, problem: str) -> NoReturn:
+        raise ArenaError(located(self.document.source, mark, problem))
+
+
+def _mark(node: yaml.Node) -> Mark:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _mark_of(text: str, position: int) -> Mark:
+    before = text[:position]
+    return before.count("\n") + 1, position - before.rfind("\n")
+
+
+def _syntax(error: yaml.MarkedYAMLError, source: str) -> str:
+    problem = error.problem or error.context or "it cannot be read"
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return f"{source}: not valid YAML: {problem}; mend the syntax"
+    sentence = f"not valid YAML: {problem}; mend the syntax"
+    for pattern, ours in _SYNTAX:
+        if match := re.fullmatch(pattern, problem):
+            begun = (error.context_mark or mark).line + 1
+            sentence = match.expand(ours).replace("{begun}", str(begun))
+    return located(source, (mark.line + 1, mark.column + 1), sentence)

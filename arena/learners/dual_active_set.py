@@ -7,8 +7,8 @@ The dual of Cortes & Vapnik (1995) is written in the signed dual coefficients ``
 Rows are at 0, at C, or free in between. A primal active-set method (Scheinberg, "An efficient
 implementation of an active set method for SVMs", JMLR 2006) moves the free rows to the stationary
 point of the equality-constrained problem, stops at the first bound that is met, and frees the worst
-violator of the Karush-Kuhn-Tucker (KKT) conditions until none is left. The objective never
-decreases, and every intermediate point is feasible, so the previous solution is a warm start.
+violator of the Karush-Kuhn-Tucker (KKT) conditions until none is left. Up to rounding the objective
+never decreases and every point on the way is feasible, so the previous solution is a warm start.
 """
 
 from typing import Literal
@@ -26,6 +26,11 @@ def enlarge(old: Floats, shape: tuple[int, ...], order: Literal["C", "F"] = "C")
     new = np.zeros(shape, order=order)
     new[tuple(slice(size) for size in old.shape)] = old
     return new
+
+
+def iteration_cap(size: int) -> int:
+    """Return how often one solve of ``size`` rows may descend; a single added row takes about 5."""
+    return 100 + 20 * size
 
 
 class PinnedCholesky:
@@ -133,21 +138,18 @@ class PinnedCholesky:
         solution: Floats = dtrtrs(self._upper[:, : self.size], residual, trans=1)[0]
         return solution
 
-    def step(self, half: Floats, total: float) -> Floats | None:
+    def step(self, half: Floats) -> Floats | None:
         """Return the Newton step under the constraints.
 
         Args:
             half: (m,) half solve of the residual.
-            total: What the step has to add up to.
 
         Returns:
             (m,) float64, 0 at pinned rows; None if rounding has made the constraints dependent.
         """
         m, q = self.size, 1 + len(self.pinned)
         constraints = self._constraints[:m, :q]
-        target = half @ constraints
-        target[0] -= total
-        multipliers, info = dposv(self._gram[:q, :q], target)[1:]
+        multipliers, info = dposv(self._gram[:q, :q], half @ constraints)[1:]
         if info:
             return None
         rest = half - constraints @ multipliers
@@ -172,9 +174,9 @@ class DualActiveSet:
     Attributes:
         size: Number n of rows.
         intercept: Bias of the decision function.
-        converged: Whether the last solve met the KKT conditions within ``tol``. Only the iteration
-            cap, which bounds the run time under rounding, leaves it False; the coefficients are
-            then feasible and no worse than before the extension.
+        converged: Whether the last solve met the KKT conditions within ``tol``. False after the
+            iteration cap, or if rounding spoils the kernel of rows very far from the origin. Then
+            the last point is kept; it respects the bounds, and the next extension goes on from it.
     """
 
     def __init__(self, C: float, tol: float) -> None:
@@ -184,8 +186,8 @@ class DualActiveSet:
         self.size = 0
         self.intercept = 0.0
         self.converged = True
-        # The ridge acts like a proximal term that later steps undo. At most 1e-5 in decision
-        # values for any alpha <= C, it still lets repeated rows reach C in one step.
+        # For C up to 1e7 the ridge shifts no decision value by more than 1e-5, which later steps
+        # undo as if it were a proximal term; it still lets repeated rows reach C in one step.
         self._factor = PinnedCholesky(float(np.clip(1e-5 / C, 1e-12, 1e-8)))
         self._coef: Floats = np.zeros(0)
         self._lower: Floats = np.zeros(0)
@@ -228,15 +230,14 @@ class DualActiveSet:
     def _solve(self) -> None:
         refined, gap = 0, 0.0
         violators: tuple[int, ...] = ()
-        for _ in range(100 + 20 * self.size):
+        for _ in range(iteration_cap(self.size)):
             if self._factor.full:
                 self._rebuild()
             gap = self._centre()
-            if gap > 0.1 * self.tol and refined < 3:
+            if gap > self.tol and refined < 3:
+                # Only a factor that rounding has spoilt leaves the free rows off the margin.
                 refined += 1
-                if refined == 2:
-                    self._rebuild()
-                    self._recompute_residual()
+                self._rebuild()
             else:
                 refined = 0
                 violators = self._worst_violators()
@@ -302,11 +303,9 @@ class DualActiveSet:
         # A part of a step scales the residual and adds to it only what the constraints remove
         # again, so that one half solve serves all steps.
         half = factor.half_solve((self._residual.take(rows) - self.intercept) * factor.free)
-        # Rounding makes the sum drift from 0; steering it back costs nothing.
-        drift = -float(self._coef[: self.size].sum())
         stationary = factor.free_count < 2
         while not stationary and not factor.full:
-            step = factor.step(half, drift)
+            step = factor.step(half)
             if step is None:
                 break
             length, blocking = _longest_step(coef, step, lower, upper)
@@ -314,13 +313,16 @@ class DualActiveSet:
             if blocking is not None:
                 self._bind(blocking, coef, lower if step[blocking] < 0.0 else upper)
                 half *= 1.0 - length
-                drift *= 1.0 - length
             stationary = blocking is None or factor.free_count < 2
         if factor.free_count == 1:
             # All others are at 0 or C and the sum is 0, so that only rounding keeps it off a bound.
             last = int(factor.free.argmax())
             middle = 0.5 * (lower[last] + upper[last])
             self._bind(last, coef, lower if coef[last] < middle else upper)
+        elif factor.free_count:
+            # Rounding in nearly dependent rows makes the sum drift from 0.
+            drift = float(self._coef[: self.size].sum() + (coef - start).sum())
+            coef -= drift / factor.free_count * factor.free
         coef = np.minimum(np.maximum(coef, lower), upper)
         self._coef[rows] = coef
         self._residual[: self.size] -= (coef - start) @ self._kernel_rows[:m, : self.size]
@@ -342,11 +344,6 @@ class DualActiveSet:
         self._position[rows] = np.arange(len(rows))
         self._kernel_rows[: len(rows), : self.size] = self._kernel[rows, : self.size]
         self._factor.rebuild(self._kernel[np.ix_(rows, rows)])
-
-    def _recompute_residual(self) -> None:
-        n = self.size
-        y = np.where(self._upper[:n] > 0.0, 1.0, -1.0)
-        self._residual[:n] = y - self._kernel[:n, :n] @ self._coef[:n]
 
     def _reserve(self) -> None:
         old = len(self._coef)
@@ -374,7 +371,7 @@ def _longest_step(
     """Return the feasible share of ``step``, at most 1, and the position that stops it."""
     room = np.where(step > 0.0, upper, lower)
     room -= coef
-    share = np.divide(room, step, out=np.full(len(step), np.inf), where=step != 0.0)
+    share = np.divide(room, step, out=np.full(len(step), np.inf), where=np.abs(step) > 1e-200)
     blocking = int(share.argmin())
     length = float(share[blocking])
     return (1.0, None) if length >= 1.0 else (max(length, 0.0), blocking)

@@ -142,10 +142,11 @@ class KernelExpansion:
 class KernelSVM:
     """Binary soft-margin SVM (C-SVC) with an RBF kernel, re-solved exactly after each addition.
 
-    Memory is 8 n^2 bytes for the kernel matrix, and at most twice that again for the solver.
+    Rows should be scaled: distances come from inner products and lose digits far from the origin.
+    Memory is 8 N^2 bytes for the kernel matrix of N < 2n rows, and up to twice that in the solver.
     """
 
-    def __init__(self, gamma: float, C: float, *, tol: float = 1e-4) -> None:
+    def __init__(self, gamma: float, C: float, *, tol: float = 1e-5) -> None:
         """Start without rows.
 
         Args:
@@ -209,7 +210,7 @@ class KernelSVC:
     All machines share one kernel matrix. Labels may appear late: the machines are then solved anew.
     """
 
-    def __init__(self, gamma: float, C: float, *, tol: float = 1e-4) -> None:
+    def __init__(self, gamma: float, C: float, *, tol: float = 1e-5) -> None:
         """Start without rows; parameters and errors as in `KernelSVM`."""
         _check_positive(gamma=gamma, C=C, tol=tol)
         self._C = C
@@ -266,7 +267,7 @@ class KernelSVC:
                 coefficients=_frozen(coefficients[:, support]),
                 intercepts=_frozen(np.array([solver.intercept for solver in self._solvers])),
                 gamma=self._kernel.gamma,
-                classes=_frozen(self._classes.copy()),
+                classes=_frozen(self._classes),
             )
         return self._expansion
 

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from arena import ANY, Attack, Oracle, Surrogate, hookimpl, recipes
+from arena import ANY, Attack, Domain, Oracle, Surrogate, hookimpl, recipes
 
 
 class AdaptiveRetraining(Attack):
@@ -23,7 +23,7 @@ class AdaptiveRetraining(Attack):
     """
 
     name: ClassVar[str] = "adaptive-retraining"
-    reference: ClassVar[str] = "Tramer et al., USENIX Security 2016, section 6"
+    reference: ClassVar[str] = "Tramèr et al., USENIX Security 2016, section 6"
     families: ClassVar[frozenset[str]] = ANY - {"linear-regression"}
 
     start: int = Field(default=20, ge=1, description="uniform queries of the first round")
@@ -34,23 +34,20 @@ class AdaptiveRetraining(Attack):
 
     def extract(self, oracle: Oracle, rng: Generator) -> Iterator[Surrogate]:
         """Yield a surrogate at every checkpoint."""
-        # Fits draw from a stream of their own: checkpoints do not change what is asked.
-        queries, fits = rng.spawn(2)
         transcript = recipes.Transcript(oracle)
         while True:
-            surrogate = transcript.fit(fits)
+            surrogate = transcript.fit(rng)
             if oracle.checkpoint_due:
                 yield surrogate
             if not oracle.remaining:
                 return
             n = ceil(self.growth * oracle.spent) if oracle.spent else self.start
-            transcript.ask(self._uncertain(surrogate, oracle, n, queries))
+            transcript.ask(self._uncertain(surrogate, oracle.knowledge.domain, n, rng))
 
     def _uncertain(
-        self, surrogate: recipes.Learned, oracle: Oracle, n: int, rng: Generator
+        self, surrogate: recipes.Learned, domain: Domain, n: int, rng: Generator
     ) -> NDArray[np.float64]:
-        """Choose up to n raw rows, each the least sure of its candidates."""
-        n, domain = min(n, oracle.remaining), oracle.knowledge.domain
+        """Choose n raw rows, each the least sure of its candidates."""
         Z = domain.sample(n * self.candidates, rng)
         margin = surrogate.margin(Z).reshape(n, self.candidates)
         chosen: NDArray[np.float64] = Z[np.arange(n) * self.candidates + margin.argmin(axis=1)]

@@ -38,7 +38,7 @@ class ExtendedAdaptiveTraining(Attack):
     )
     families: ClassVar[frozenset[str]] = ANY - {"linear-regression"}
 
-    start: int = Field(default=20, ge=1, description="uniform queries before the first round, r")
+    start: int = Field(default=10, ge=1, description="uniform queries before the first round, r")
     candidates: int = Field(default=200, ge=1, description="uniform inputs drawn a round, k")
     gamma: float | None = Field(
         default=None,

@@ -25,7 +25,7 @@ class LineSearch(Attack):
     """
 
     name: ClassVar[str] = "line-search"
-    reference: ClassVar[str] = "Tramer et al., USENIX Security 2016, section 6"
+    reference: ClassVar[str] = "Tramèr et al., USENIX Security 2016, section 6"
     families: ClassVar[frozenset[str]] = ANY - {"linear-regression"}
 
     tolerance: float = Field(

@@ -16,7 +16,7 @@ from arena import Answer, Dataset, Target, Victim, hookimpl, split
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TreeVictim(Victim):
     """A binary tree over encoded rows, which it compares in float32.
 

@@ -21,15 +21,14 @@ from arena import (
     affine,
     hookimpl,
     one_against_rest,
+    softmax,
     split,
 )
 
 Floats = NDArray[np.float64]
 
-_HALVES = np.array([-0.5, 0.5])
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class HalfspaceVictim(Victim):
     """Label 1 where ``<w, z> + b > 0`` for the encoded row z.
 
@@ -46,7 +45,7 @@ class HalfspaceVictim(Victim):
         score = affine(self.domain.encode(X), self.w, self.b)[:, 0]
         return Answer(
             label=(score > 0).astype(np.int64),
-            probabilities=_probabilities(score) if "probabilities" in self.reveals else None,
+            probabilities=softmax(score[:, None]) if "probabilities" in self.reveals else None,
             score=score if "score" in self.reveals else None,
         )
 
@@ -75,6 +74,10 @@ class Halfspace(Target):
     C: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="inverse strength of the L2 penalty"
     )
+
+    def check(self) -> None:
+        """Load the data and look for the class ``positive``."""
+        one_against_rest(self.dataset.load(), self.positive)
 
     def train(self, rng: Generator) -> HalfspaceVictim:
         """Fit on 70 % of the rows.
@@ -115,14 +118,6 @@ def _standardiser(X: Floats) -> Callable[[Floats], Floats]:
     varies = X.min(axis=0) < X.max(axis=0)
     mean, deviation = X.mean(axis=0), np.where(varies, X.std(axis=0), 1.0)
     return lambda rows: np.where(varies, (rows - mean) / deviation, 0.0)
-
-
-def _probabilities(score: Floats) -> Floats:
-    """Apply the logistic function to scores (n,); float64 (n, 2), each to full precision."""
-    z = score[:, None] * _HALVES
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    p: Floats = e / e.sum(axis=1, keepdims=True)
-    return p
 
 
 @hookimpl

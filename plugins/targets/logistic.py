@@ -11,14 +11,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from arena import Answer, Dataset, Target, Victim, affine, hookimpl, split
+from arena import Answer, Dataset, Target, Victim, affine, hookimpl, softmax, split
 
 Floats = NDArray[np.float64]
 
-_HALVES = np.array([-0.5, 0.5])
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LogisticVictim(Victim):
     """The softmax of k affine scores of the encoded row; for two classes the logistic of one.
 
@@ -36,7 +34,7 @@ class LogisticVictim(Victim):
         binary = len(self.b) == 1
         return Answer(
             label=(z[:, 0] > 0).astype(np.int64) if binary else z.argmax(axis=1),
-            probabilities=_softmax(z) if "probabilities" in self.reveals else None,
+            probabilities=softmax(z) if "probabilities" in self.reveals else None,
             score=(z[:, 0] if binary else z) if "score" in self.reveals else None,
         )
 
@@ -86,15 +84,6 @@ class Logistic(Target):
             W=W,
             b=b,
         )
-
-
-def _softmax(z: Floats) -> Floats:
-    """Turn scores (n, k) into probabilities (n, k); one column is class 1's against class 0."""
-    if z.shape[1] == 1:
-        z = z * _HALVES
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    p: Floats = e / e.sum(axis=1, keepdims=True)
-    return p
 
 
 @hookimpl

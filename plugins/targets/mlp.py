@@ -12,14 +12,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from arena import Answer, Dataset, Target, Victim, affine, hookimpl, split
+from arena import Answer, Dataset, Target, Victim, affine, hookimpl, softmax, split
 
 Floats = NDArray[np.float64]
 
-_HALVES = np.array([-0.5, 0.5])
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MlpVictim(Victim):
     """Layers of rectified linear units over encoded rows, then a softmax.
 
@@ -39,7 +37,7 @@ class MlpVictim(Victim):
             z = affine(z, W, b)
         return Answer(
             label=(z[:, 0] > 0).astype(np.int64) if z.shape[1] == 1 else z.argmax(axis=1),
-            probabilities=_softmax(z) if "probabilities" in self.reveals else None,
+            probabilities=softmax(z) if "probabilities" in self.reveals else None,
         )
 
 
@@ -86,15 +84,6 @@ class Mlp(Target):
             W=tuple(np.ascontiguousarray(W.T) for W in model.coefs_),
             b=tuple(model.intercepts_),
         )
-
-
-def _softmax(z: Floats) -> Floats:
-    """Turn scores (n, k) into probabilities (n, k); one column is class 1's against class 0."""
-    if z.shape[1] == 1:
-        z = z * _HALVES
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    p: Floats = e / e.sum(axis=1, keepdims=True)
-    return p
 
 
 @hookimpl

@@ -16,7 +16,7 @@ from arena import Answer, Dataset, Target, Victim, hookimpl, split
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ForestVictim(Victim):
     """The mean of the class shares in the leaves of its trees over encoded rows, in float32.
 

@@ -4,54 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from arena import Answer, Dataset, Target, Victim, affine, hookimpl, split
+from arena import Answer, Dataset, Target, Victim, affine, hookimpl, pairwise_svm, split
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SvmVictim(Victim):
-    """One machine for each pair of classes (one-vs-one) over shared support vectors.
+    """A support vector classifier, decided one class against one.
 
     Attributes:
-        gamma: the kernel of encoded rows is ``exp(-gamma ||z - s||^2)``.
-        support: float64 (m, width), ``2 gamma s`` for every support vector s.
-        shift: float64 (m,), ``-gamma ||s||^2``.
-        dual: float64 (p, m), the signed multipliers of each of the p pairs of classes.
-        b: float64 (p,), the intercepts.
-        sides: float64 (k, p), what a machine's positive value speaks for (1) and against (-1).
+        machines: its arrays.
     """
 
-    gamma: float
-    support: Floats
-    shift: Floats
-    dual: Floats
-    b: Floats
-    sides: Floats
+    machines: pairwise_svm.Machines
 
     def answer(self, X: Floats) -> Answer:
         """Answer raw rows X (n, d); the score is float64 (n, k), (n,) for two classes."""
-        Z = np.ascontiguousarray(self.domain.encode(X))
-        K = affine(Z, self.support, self.shift)
-        K -= self.gamma * np.square(Z).sum(axis=1, keepdims=True)
-        np.exp(K, out=K)
-        decision = affine(K, self.dual, self.b)
-        scored = "score" in self.reveals
-        if len(self.b) == 1:
-            score = decision[:, 0]
-            return Answer(label=(score > 0).astype(np.int64), score=score if scored else None)
-        votes = _votes(decision, self.sides)
-        label = votes.argmax(axis=1)
+        decision = self.machines.decision(np.ascontiguousarray(self.domain.encode(X)))
+        label = self.machines.winners(decision)
+        if "score" not in self.reveals:
+            return Answer(label=label)
+        two = decision.shape[1] == 1
         return Answer(
-            label=label, score=_scores(decision, self.sides, votes, label) if scored else None
+            label=label, score=decision[:, 0] if two else _scores(self.machines, decision, label)
         )
 
 
@@ -91,8 +74,6 @@ class SvmRbf(Target):
         gamma = 1 / rows.domain.width if self.gamma is None else self.gamma
         model = SVC(kernel="rbf", gamma=gamma, C=self.C, cache_size=500)
         model.fit(rows.domain.encode(rows.X), rows.y)
-        dual, b, sides = _machines(model)
-        support = np.ascontiguousarray(model.support_vectors_)
         return SvmVictim(
             domain=rows.domain,
             classes=rows.classes,
@@ -100,44 +81,14 @@ class SvmRbf(Target):
             reveals=frozenset(self.reveals),
             natural=rows.natural,
             hyperparameters={"kernel": "rbf", "gamma": gamma, "C": self.C},
-            gamma=gamma,
-            support=2 * gamma * support,
-            shift=-gamma * np.square(support).sum(axis=1),
-            dual=dual,
-            b=b,
-            sides=sides,
+            machines=pairwise_svm.Machines.of(model),
         )
 
 
-def _machines(model: Any) -> tuple[Floats, Floats, Floats]:
-    """Unpack a fitted SVC into dual (p, m), intercepts (p,) and sides (k, p).
-
-    Row j - 1 (or j, for a later class) of libsvm's coefficients of a class's support vectors
-    belongs to its machine against class j. The machine of a pair speaks for its second class.
-    """
-    k = len(model.classes_)
-    pairs = list(combinations(range(k), 2))
-    of_class = np.split(np.arange(len(model.support_)), np.cumsum(model.n_support_)[:-1])
-    # scikit-learn turns the sign round for two classes only, so that positive means class 1.
-    sign = 1.0 if k == 2 else -1.0
-    dual, sides = np.zeros((len(pairs), len(model.support_))), np.zeros((k, len(pairs)))
-    for p, (i, j) in enumerate(pairs):
-        dual[p, of_class[i]] = sign * model.dual_coef_[j - 1, of_class[i]]
-        dual[p, of_class[j]] = sign * model.dual_coef_[i, of_class[j]]
-        sides[i, p], sides[j, p] = -1.0, 1.0
-    return dual, sign * model.intercept_, sides
-
-
-def _votes(decision: Floats, sides: Floats) -> Floats:
-    """Count the votes of the pairs' machines, decision (n, p), for every class; float64 (n, k)."""
-    k = len(sides)
-    return (affine(np.where(decision >= 0, 1.0, -1.0), sides, np.zeros(k)) + (k - 1)) / 2
-
-
-def _scores(decision: Floats, sides: Floats, votes: Floats, label: NDArray[np.int64]) -> Floats:
-    """Add confidence to votes (n, k), so that the label (n,) has the largest score."""
-    confidence = affine(decision, sides, np.zeros(len(sides)))
-    score: Floats = votes + confidence / (3 * (np.abs(confidence) + 1))
+def _scores(machines: pairwise_svm.Machines, decision: Floats, label: NDArray[np.int64]) -> Floats:
+    """Add confidence to the votes, so that the label (n,) has the largest score."""
+    confidence = affine(decision, machines.sides, np.zeros(len(machines.sides)))
+    score: Floats = machines.votes(decision) + confidence / (3 * (np.abs(confidence) + 1))
     best = score.argmax(axis=1)
     rows = (best != label).nonzero()[0]
     first, best = label[rows], best[rows]

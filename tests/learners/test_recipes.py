@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.svm import SVC
 
 from arena import Answer, Domain, Feature, Knowledge, Oracle, recipes
 from arena.learners.logistic import logistic
@@ -31,7 +32,8 @@ def told(
 
 def thirds(X: Floats) -> NDArray[np.int64]:
     """Three classes in slices along the diagonal."""
-    return np.digitize(X.sum(axis=1), [12.0, 18.0])
+    third: NDArray[np.int64] = np.digitize(X.sum(axis=1), [12.0, 18.0]).astype(np.int64)
+    return third
 
 
 def sample(n: int, seed: int = 0, domain: Domain = BOX) -> Floats:
@@ -108,12 +110,14 @@ def test_two_classes_of_two_make_one_row() -> None:
 @pytest.mark.parametrize("classes", [2, 3])
 def test_no_intercept_on_the_sphere(classes: int) -> None:
     X = sample(200, domain=SPHERE)
-    y = np.minimum((X[:, :2] > 0).sum(axis=1), classes - 1)
+    y = np.minimum((X[:, :2] > 0.2).sum(axis=1), classes - 1)
     on_sphere = fit(told("softmax", classes, SPHERE), X, y)
     in_box = fit(told("softmax", classes, BOX), X, y)
     assert isinstance(on_sphere, recipes.Linear)
     assert isinstance(in_box, recipes.Linear)
     assert not on_sphere.intercept_.any()
+    if classes == 2:
+        np.testing.assert_array_equal(on_sphere.coef_, logistic(X, y, 2, None, recipes.WEAK))
     assert in_box.intercept_.any()
 
 
@@ -133,6 +137,24 @@ def model_of(family: str, hyperparameters: Mapping[str, Any] | None) -> Any:
     return surrogate.model
 
 
+def assert_svm(
+    family: str, hyperparameters: Mapping[str, Any] | None, gamma: float, C: float
+) -> None:
+    X, T = sample(60), sample(400, 1)
+    knowledge = told(family, hyperparameters=hyperparameters)
+    surrogate = fit(knowledge, X, thirds(X))
+    encode = knowledge.domain.encode
+    expected = SVC(gamma=gamma, C=C, decision_function_shape="ovo").fit(encode(X), thirds(X))
+    assert isinstance(surrogate, recipes.KernelMachine)
+    assert np.array_equal(surrogate.predict(T), expected.predict(encode(T)))
+    values = np.abs(expected.decision_function(encode(T)))
+    assert np.allclose(np.abs(surrogate.machines.fast_decision(encode(T))), values)
+    first, second = np.triu_indices(3, 1)
+    won = expected.predict(encode(T))[:, None]
+    concerned = np.where((first == won) | (second == won), values, np.inf)
+    assert np.allclose(surrogate.margin(T), concerned.min(axis=1))
+
+
 def test_granted_hyperparameters_are_used() -> None:
     growth = {"max_depth": 2, "max_leaf_nodes": 3, "min_samples_leaf": 4}
     for family in ("tree", "forest"):
@@ -142,14 +164,12 @@ def test_granted_hyperparameters_are_used() -> None:
     network = model_of("network", {"hidden": [5, 4], "alpha": 0.5})
     assert [w.shape[1] for w in network.coefs_] == [5, 4, 3]
     assert network.alpha == 0.5
-    svm = model_of("kernel-svm", {"kernel": "rbf", "gamma": 0.7, "C": 9.0})
-    assert (svm.gamma, svm.C) == (0.7, 9.0)
+    assert_svm("kernel-svm", {"kernel": "rbf", "gamma": 0.7, "C": 9.0}, gamma=0.7, C=9.0)
 
 
 def test_defaults_where_nothing_is_granted() -> None:
     for family, hyperparameters in (("kernel-svm", None), ("other", {"gamma": 5.0, "C": 7.0})):
-        svm = model_of(family, hyperparameters)
-        assert (svm.gamma, svm.C) == (1 / 3, 1.0)
+        assert_svm(family, hyperparameters, gamma=1 / 3, C=1.0)
 
 
 def test_weights_count_rows() -> None:
@@ -198,12 +218,16 @@ def test_soft_labels_recover_a_logistic_model(classes: int) -> None:
     assert (surrogate.predict(T) == (BOX.encode(T) @ W.T).argmax(axis=1)).mean() > 0.999
 
 
-def test_logistic_stops_where_the_gradient_vanishes() -> None:
+@pytest.mark.parametrize("k", [2, 3])
+def test_logistic_stops_where_the_gradient_vanishes(k: int) -> None:
     rng = np.random.default_rng(0)
     Z, weights = rng.standard_normal((80, 4)), rng.random(80)
-    y = (Z[:, 0] + rng.standard_normal(80) > 0).astype(np.int64)
-    w = logistic(Z, y, weights, C=10.0)
-    gradient = w / 10.0 + (weights * (1 / (1 + np.exp(-Z @ w)) - y)) @ Z
+    y = np.digitize(Z[:, 0] + rng.standard_normal(80), [0.0, 0.7][: k - 1])
+    W = logistic(Z, y, k, weights, C=10.0)
+    E = np.exp(np.column_stack([np.zeros(80), Z @ W.T]))
+    P = E / E.sum(axis=1, keepdims=True)
+    gradient = W / 10.0 + ((P - np.eye(k)[y]) * weights[:, None]).T[1:] @ Z
+    assert W.shape == (k - 1, 4)
     assert np.abs(gradient).max() < 1e-6
 
 
@@ -214,10 +238,21 @@ def test_logistic_bears_separable_classes(gap: float) -> None:
     Z = rng.uniform(-1, 1, (200, 3))
     y = (Z[:, 0] > 0).astype(np.int64)
     Z[:, 0] = np.where(y > 0, gap, -gap) * (1 + rng.random(200))
-    w = logistic(Z, y, None, C=1e6)
-    assert np.isfinite(w).all()
+    W = logistic(Z, y, 2, None, C=1e6)
+    assert np.isfinite(W).all()
     if gap >= 1e-3:
-        np.testing.assert_array_equal(Z @ w > 0, y > 0)
+        np.testing.assert_array_equal(Z @ W[0] > 0, y > 0)
+
+
+def test_many_coefficients_are_fitted_as_well() -> None:
+    wide = Domain(tuple(Feature(str(j), "continuous", -1.0, 1.0) for j in range(130)))
+    X, T = sample(600, domain=wide), sample(1000, 1, domain=wide)
+    W = np.random.default_rng(2).standard_normal((3, 130))
+    P = np.exp(X @ W.T)
+    P /= P.sum(axis=1, keepdims=True)
+    rows, y, weights = recipes.soft(X, P)
+    surrogate = fit(told("softmax", domain=wide), rows, y, weights=weights)
+    assert (surrogate.predict(T) == (T @ W.T).argmax(axis=1)).mean() > 0.99
 
 
 class Scripted(Oracle):

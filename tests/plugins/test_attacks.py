@@ -11,20 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arena_plugins.attacks.adaptive_retraining import AdaptiveRetraining
-from arena_plugins.attacks.constant import Constant
-from arena_plugins.attacks.eat import ExtendedAdaptiveTraining
-from arena_plugins.attacks.line_search import LineSearch
-from arena_plugins.attacks.majority import Majority, Repeated
-from arena_plugins.attacks.public_data import PublicData
-from arena_plugins.attacks.random import Random
-from arena_plugins.targets.decision_tree import DecisionTree
-from arena_plugins.targets.halfspace import Halfspace
-from arena_plugins.targets.logistic import Logistic
-from arena_plugins.targets.svm_rbf import SvmRbf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from arena import (
     REFUSED,
@@ -44,6 +34,17 @@ from arena import (
     recipes,
 )
 from arena.oracle import Door
+from arena_plugins.attacks.adaptive_retraining import AdaptiveRetraining
+from arena_plugins.attacks.constant import Constant
+from arena_plugins.attacks.eat import ExtendedAdaptiveTraining
+from arena_plugins.attacks.line_search import LineSearch
+from arena_plugins.attacks.majority import Majority, Repeated
+from arena_plugins.attacks.public_data import PublicData
+from arena_plugins.attacks.random import Random
+from arena_plugins.targets.decision_tree import DecisionTree
+from arena_plugins.targets.halfspace import Halfspace
+from arena_plugins.targets.logistic import Logistic
+from arena_plugins.targets.svm_rbf import SvmRbf
 
 Floats = NDArray[np.float64]
 Curve = list[tuple[int, Surrogate]]
@@ -94,12 +95,12 @@ class Recorder(Door):
 
 @cache
 def trained(name: str) -> Victim:
-    dataset = {"iris": "iris", "tree": "iris"}.get(name, "breast_cancer")
+    dataset = {"halfspace": "breast_cancer", "svm": "pima"}.get(name, "iris")
     data = Dataset.model_validate(dataset)
     targets: dict[str, Target] = {
         "iris": Logistic(dataset=data, reveals=("label", "probabilities")),
         "tree": DecisionTree(dataset=data),
-        "halfspace": Halfspace(dataset=data, reveals=("label", "probabilities")),
+        "halfspace": Halfspace(dataset=data, C=3.0, reveals=("label", "probabilities")),
         "svm": SvmRbf(dataset=data, gamma=0.1, C=10.0),
     }
     return targets[name].train(np.random.default_rng(0))
@@ -145,6 +146,12 @@ def test_budgets_are_used_up_and_respected(attack: Attack, budget: int) -> None:
 
 
 @pytest.mark.parametrize("attack", ALL, ids=lambda a: a.name)
+def test_surrogates_are_fitted_only_where_one_is_due(attack: Attack) -> None:
+    curve = play(attack, Recorder(trained("iris"), 60, growth=100.0))
+    assert len(curve) <= 3
+
+
+@pytest.mark.parametrize("attack", ALL, ids=lambda a: a.name)
 @pytest.mark.parametrize("name", ["iris", "tree", "svm"])
 def test_surrogates_pickle_and_predict_labels(attack: Attack, name: str) -> None:
     victim = trained(name)
@@ -160,7 +167,7 @@ def test_surrogates_pickle_and_predict_labels(attack: Attack, name: str) -> None
 @pytest.mark.parametrize("attack", [*LEARNERS, ALL[-1]], ids=lambda a: a.name)
 def test_a_seed_fixes_the_queries_and_checkpoints_do_not_change_them(attack: Attack) -> None:
     def asked(seed: int, growth: float) -> Floats:
-        door = Recorder(trained("tree"), 60, growth=growth)
+        door = Recorder(trained("tree"), 150, growth=growth)
         play(attack, door, seed)
         return door.X
 
@@ -194,7 +201,7 @@ class Refusing:
 @pytest.mark.parametrize("attack", [*LEARNERS, ALL[-1]], ids=lambda a: a.name)
 def test_refused_rows_are_left_out(attack: Attack) -> None:
     victim = trained("iris")
-    for share, least in ((0.3, 0.8), (1.0, 0.0)):
+    for share, least in ((0.3, 0.7), (1.0, 0.0)):
         door = Recorder(victim, 301, sessions=[Refusing(share, np.random.default_rng(0))])
         _, last = play(attack, door)[-1]
         assert fidelity(victim, last) >= least
@@ -203,9 +210,9 @@ def test_refused_rows_are_left_out(attack: Attack) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Tabled(Victim):
-    """Labels by a linear rule of whole numbers over raw rows."""
+    """Labels by the nearest whole number to a linear form of the raw row."""
 
-    weights: tuple[int, ...]
+    weights: tuple[float, ...]
 
     def answer(self, X: Floats) -> Answer:
         return Answer(label=(np.rint(X @ np.array(self.weights)) % len(self.classes)).astype(int))
@@ -323,22 +330,41 @@ def test_line_search_closes_in_on_the_boundary() -> None:
 
 
 def test_line_search_asks_no_row_of_a_line_twice() -> None:
-    domain = Domain(tuple(Feature(name, "integer", 0.0, 3.0) for name in "ab"))
-    natural = trained("iris").natural
     victim = Tabled(
-        domain=domain,
+        domain=Domain((Feature("a", "integer", 0.0, 15.0),)),
         classes=("x", "y"),
         family="tree",
         reveals=frozenset({"label"}),
-        natural=natural,
-        weights=(1, 0),
+        natural=trained("iris").natural,
+        weights=(0.05,),
     )
-    door = Recorder(victim, 200, growth=100.0)
-    play(LineSearch(tolerance=1e-6, lines=1), door)
-    # Between two of 16 rows there are at most two others to halve, whatever the tolerance.
-    assert len(door.batches) == 200
-    ends = sum(1 for _ in range(0, 200, 4))
-    assert len({tuple(row) for row in door.X[:ends]}) > 8
+    door = Recorder(victim, 300, growth=100.0)
+    play(LineSearch(tolerance=1e-9, lines=1), door)
+    # The label changes between 10 and 11: there 30 halvings of a line would ask again and again.
+    assert np.isin(door.X, (10.0, 11.0)).mean() < 0.5
+
+
+@dataclass
+class RefusingHigh:
+    """Refuses the rows whose first feature is above one half."""
+
+    def answer(self, X: Floats, answer: Answer) -> Answer:
+        assert answer.label is not None
+        return Answer(label=np.where(X[:, 0] > 0.5, REFUSED, answer.label))
+
+
+def test_line_search_starts_no_line_at_a_refused_row() -> None:
+    victim = Tabled(
+        domain=Domain((Feature("a", "continuous", 0.0, 1.0),)),
+        classes=("x", "y"),
+        family="tree",
+        reveals=frozenset({"label"}),
+        natural=trained("iris").natural,
+        weights=(0.0,),
+    )
+    door = Recorder(victim, 200, sessions=[RefusingHigh()])
+    play(LineSearch(), door)
+    assert (np.abs(door.X - 0.5) < 0.05).mean() < 0.2
 
 
 def test_adaptive_retraining_asks_near_the_boundary_in_growing_rounds() -> None:
@@ -391,22 +417,22 @@ def test_eat_asks_the_nearest_candidate_and_refits_at_every_label(spy: type[Spy]
 
 
 def test_eat_takes_its_parameters_then_what_was_granted(spy: type[Spy]) -> None:
-    svm, iris = trained("svm"), trained("iris")
+    svm, halfspace = trained("svm"), trained("halfspace")
     for victim, attack in (
         (svm, ExtendedAdaptiveTraining()),
         (svm, ExtendedAdaptiveTraining(C=1e5)),
         (svm, ExtendedAdaptiveTraining(gamma=3.0)),
-        (iris, ExtendedAdaptiveTraining()),
+        (halfspace, ExtendedAdaptiveTraining()),
     ):
         play(attack, Recorder(victim, 1))
-    assert spy.built == [(0.1, 10.0), (0.1, 1e5), (3.0, 10.0), (1 / 4, 1.0)]
+    assert spy.built == [(0.1, 10.0), (0.1, 1e5), (3.0, 10.0), (1 / 30, 1.0)]
 
 
 def test_eat_beats_passive_learning_of_its_family() -> None:
     victim = trained("svm")
-    eat = play(ExtendedAdaptiveTraining(), Recorder(victim, 150))[-1][1]
+    eat = play(ExtendedAdaptiveTraining(C=1e5), Recorder(victim, 150))[-1][1]
     passive = play(Random(), Recorder(victim, 150))[-1][1]
-    assert fidelity(victim, eat, "natural") > fidelity(victim, passive, "natural") + 0.05
+    assert fidelity(victim, eat) > fidelity(victim, passive) + 0.03
 
 
 # ------------------------------------------------------------------------------------- majority
@@ -434,8 +460,7 @@ def test_majority_beats_flips_where_the_bare_attack_fails() -> None:
     victim = trained("halfspace")
     bare = play(LineSearch(), noisy(6000))[-1][1]
     wrapped = play(Majority(attack=LineSearch(), repeats=15), noisy(6000))[-1][1]
-    assert fidelity(victim, bare) < 0.95
-    assert fidelity(victim, wrapped) > 0.97
+    assert fidelity(victim, bare) < 0.98 < fidelity(victim, wrapped)
 
 
 def test_majority_bills_every_repeat_in_one_batch() -> None:
@@ -455,6 +480,7 @@ def test_repeated_counts_in_units_of_its_own_and_bills_nothing_beyond() -> None:
     door.keep()
     assert not oracle.checkpoint_due
     oracle.ask(X[:2])
+    door.keep()
     assert (oracle.spent, oracle.remaining, door.spent) == (2, 1, 10)
     with pytest.raises(BudgetExhausted):
         oracle.ask(X[:2])
@@ -502,12 +528,21 @@ def test_numbers_are_averaged() -> None:
     numbers = np.arange(6.0)
     P = np.stack([numbers, 6 - numbers], axis=1)
     answer = merged(Answer(probabilities=P, score=numbers, value=-numbers), rows=2, repeats=3)
-    np.testing.assert_allclose(answer.probabilities, [[1, 5], [4, 2]])
-    np.testing.assert_allclose(answer.score, [1, 4])
-    np.testing.assert_allclose(answer.value, [-1, -4])
+    means = {"probabilities": [[1, 5], [4, 2]], "score": [1, 4], "value": [-1, -4]}
+    for name, mean in means.items():
+        got = answer.field(name)
+        assert got is not None
+        np.testing.assert_allclose(got, np.array(mean))
     assert answer.label is None
 
 
 def test_majority_requires_what_its_attack_requires() -> None:
     for attack in LEARNERS:
         assert Majority(attack=attack, repeats=3).requirements == attack.requirements
+
+
+def test_majority_wraps_attacks_only() -> None:
+    with pytest.raises(ValidationError, match="attack"):
+        Majority.model_validate({"attack": 3, "repeats": 3})
+    with pytest.raises(ValidationError, match="repeats"):
+        Majority(attack=Random(), repeats=0)

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arena_plugins.defenses import label_flip, label_only, none, rounding
-from arena_plugins.defenses.label_flip import LabelFlip
-from arena_plugins.defenses.label_only import LabelOnly
-from arena_plugins.defenses.none import NoDefense
-from arena_plugins.defenses.rounding import Rounding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from arena import FIELDS, REFUSED, Answer, Defense, Domain, Natural, Session, Victim
+from arena_plugins.defenses import label_flip, label_only, none, rounding
+from arena_plugins.defenses.label_flip import LabelFlip
+from arena_plugins.defenses.label_only import LabelOnly
+from arena_plugins.defenses.none import NoDefense
+from arena_plugins.defenses.rounding import Rounding
 
 Floats = NDArray[np.float64]
 
@@ -115,6 +115,7 @@ def test_the_stream_does_not_depend_on_how_queries_are_batched(
     for ends in (pairwise(cuts), pairwise(range(sum(sizes) + 1))):
         links = sessions(chain, k)
         parts = [content(through(links, answer.rows(slice(i, j)))) for i, j in ends]
+        assert all(part.keys() == whole.keys() for part in parts)
         assert {name: b"".join(part[name] for part in parts) for name in whole} == whole
 
 

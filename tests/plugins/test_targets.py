@@ -8,20 +8,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from arena_plugins.targets import decision_tree, halfspace, logistic, mlp, random_forest, svm_rbf
-from arena_plugins.targets.decision_tree import DecisionTree
-from arena_plugins.targets.halfspace import Halfspace
-from arena_plugins.targets.logistic import Logistic
-from arena_plugins.targets.mlp import Mlp
-from arena_plugins.targets.random_forest import RandomForest
-from arena_plugins.targets.svm_rbf import SvmRbf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -35,6 +28,13 @@ from threadpoolctl import threadpool_limits
 
 from arena import Answer, ArenaError, Dataset, Natural, Target, Victim
 from arena.splits import training_rows
+from arena_plugins.targets import decision_tree, halfspace, logistic, mlp, random_forest, svm_rbf
+from arena_plugins.targets.decision_tree import DecisionTree
+from arena_plugins.targets.halfspace import Halfspace
+from arena_plugins.targets.logistic import Logistic
+from arena_plugins.targets.mlp import Mlp
+from arena_plugins.targets.random_forest import RandomForest
+from arena_plugins.targets.svm_rbf import SvmRbf
 
 Floats = NDArray[np.float64]
 
@@ -97,6 +97,8 @@ CASES = [
     *[(cls, name, {}) for cls in TARGETS for name in ("breast_cancer", "wine", "mixed2", "mixed3")],
     *[(cls, "pima", {"bins": 4}) for cls in BINNED],
     *[(Halfspace, name, {"space": "box"}) for name in ("wine", "mixed3")],
+    (Halfspace, "pima", {"C": 0.01}),
+    (Logistic, "mixed3", {"C": 0.01}),
     (SvmRbf, "wine", {"gamma": 0.03, "C": 10}),
     (DecisionTree, "mixed3", {"max_leaf_nodes": 9, "min_samples_leaf": 5}),
     (RandomForest, "mixed3", {"trees": 3, "max_depth": 4}),
@@ -214,6 +216,21 @@ def test_small_probabilities_keep_their_relative_precision(
         np.testing.assert_allclose(np.log(P[:, 1]) - np.log(P[:, 0]), answer.score, rtol=1e-9)
 
 
+@pytest.mark.parametrize("cls", [Halfspace, Logistic, Mlp])
+@pytest.mark.parametrize("name", ["mixed2", "mixed3"])
+def test_probabilities_do_not_overflow(
+    data: dict[str, Dataset], cls: type[Target], name: str
+) -> None:
+    victim = trained(cls, data, name)
+    X = victim.domain.sample(200, np.random.default_rng(0))
+    X[:, :2] *= 1e9
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        P = victim.answer(X).probabilities
+    assert P is not None
+    assert (P.max(axis=1) == 1).all()
+
+
 # ----------------------------------------------------------------------------- one row, one answer
 
 
@@ -298,8 +315,8 @@ def test_values_beyond_float32_lie_beyond_every_threshold(
 
 @pytest.mark.parametrize("cls", TARGETS)
 def test_only_what_it_reveals_leaves_a_victim(data: dict[str, Dataset], cls: type[Target]) -> None:
-    for field in cls.can_reveal:
-        victim = trained(cls, data, "wine", reveals=(field,))
+    for field, name in product(cls.can_reveal, ("wine", "mixed2")):
+        victim = trained(cls, data, name, reveals=(field,))
         assert victim.reveals == {field}
         assert victim.answer(victim.natural.X[:3]).fields == {"label", field}
     assert cls.model_validate({"dataset": data["wine"]}).reveals == ("label",)

@@ -1,0 +1,142 @@
+"""Tasks over pools of worker processes: a dead worker costs only what it held."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager
+from typing import Any
+
+from arena import worker
+from arena.errors import ArenaError
+
+ExecutorFactory = Callable[[int], Executor]
+Submit = Callable[[Executor, Any], "Future[Any]"]
+
+
+def process_pool(workers: int) -> ProcessPoolExecutor:
+    """Make a pool of worker processes from a server that has the libraries imported."""
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload(["arena.worker"])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=worker.initialise)
+
+
+def over_pools(
+    executor: ExecutorFactory, workers: int, tasks: Iterable[Any], submit: Submit
+) -> Generator[tuple[Any, Any]]:
+    """Yield each task with its outcome, or with the exception that ended its process twice.
+
+    A broken executor is rebuilt. When a worker dies, the tasks in flight are tried again one at a
+    time, so that the next death tells whose it was.
+
+    Args:
+        executor: makes an executor for a number of workers.
+        workers: how many.
+        tasks: what ``submit`` takes, one by one.
+        submit: hands one task to an executor.
+
+    Raises:
+        ArenaError: no worker starts.
+    """
+    waiting: deque[Any] = deque(tasks)
+    suspects: deque[Any] = deque()
+    while waiting or suspects:
+        alone = bool(suspects)
+        source = suspects if alone else waiting
+        most = 1 if alone else 2 * workers
+        with _pool(executor, 1 if alone else workers) as pool:
+            lost, error = yield from _drain(pool, source, most, submit)
+        if alone and lost:
+            yield lost[0], error
+        else:
+            suspects.extend(lost)
+
+
+def _drain(pool: Executor, source: deque[Any], most: int, submit: Submit) -> Any:
+    """Feed a pool until its source is empty or it breaks; return what was lost, and why."""
+    flying: dict[Future[Any], Any] = {}
+    while source or flying:
+        try:
+            while source and len(flying) < most:
+                task = source.popleft()
+                flying[_kept_on_failure(submit, pool, task, source)] = task
+        except BrokenExecutor as error:
+            return list(flying.values()), error
+        finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+        broken = None
+        for future in finished:
+            failure = future.exception()
+            if isinstance(failure, BrokenExecutor):
+                broken = failure
+                continue
+            yield flying.pop(future), failure if failure is not None else future.result()
+        if broken is not None:
+            return list(flying.values()), broken
+    return [], None
+
+
+def _kept_on_failure(submit: Submit, pool: Executor, task: Any, source: deque[Any]) -> Future[Any]:
+    try:
+        return submit(pool, task)
+    except BrokenExecutor:
+        source.appendleft(task)
+        raise
+
+
+@contextmanager
+def _pool(factory: ExecutorFactory, workers: int) -> Iterator[Executor]:
+    """Open an executor; when the run is interrupted, end its processes at once.
+
+    Raises:
+        ArenaError: its workers do not start.
+    """
+    others = set(multiprocessing.active_children())
+    pool = _started(factory, workers)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(multiprocessing.active_children()) - others:
+            child.kill()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _started(factory: ExecutorFactory, workers: int) -> Executor:
+    """Open an executor that works; else every match would seem to have ended its worker."""
+    for _ in range(2):
+        pool = factory(workers)
+        try:
+            pool.submit(worker.ready).result()
+        except BrokenExecutor as error:
+            pool.shutdown()
+            failure = error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        else:
+            return pool
+    raise ArenaError(
+        "worker processes do not start (see above); a script must call arena.play "
+        'below `if __name__ == "__main__":`'
+    ) from failure
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

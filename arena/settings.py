@@ -1,0 +1,91 @@
+"""The keys of a tournament file: their types, bounds and defaults."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MOST_REPETITIONS: Final = 10_000
+LARGEST_BUDGET: Final = 1_000_000_000
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+def _names_a_folder(name: str) -> str:
+    if not re.fullmatch(_NAME, name):
+        raise ValueError(
+            f"{name!r} cannot name a folder; write letters, digits, '.', '_' and '-', "
+            "a letter or a digit first"
+        )
+    return name
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class GoalSettings(_Settings):
+    """What the tournament ranks by: a metric, the inputs it is measured on, the levels to reach."""
+
+    metric: Literal["fidelity", "accuracy", "geometric-error", "parameter-error"] = Field(
+        "fidelity", description="agreement with the target, with the truth, or an error of weights"
+    )
+    inputs: Literal["natural", "uniform", "balanced"] = Field(
+        "natural", description="what fidelity is measured on"
+    )
+    reach: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = Field(
+        [0.90, 0.95, 0.99], description="the levels that boards rank"
+    )
+    size: int = Field(
+        4000, ge=40, le=1_000_000, multiple_of=2, description="scoring inputs, in two halves"
+    )
+
+
+class Grants(_Settings):
+    """What every attack is told."""
+
+    hyperparameters: bool = Field(True, description="the target's recipe")
+    pool: int = Field(0, ge=0, description="unlabelled natural rows; scoring never uses them")
+    defense: bool = Field(False, description="the defence chain and its parameters")
+
+    def granted(self) -> frozenset[str]:
+        """Return the names of the grants in force."""
+        return frozenset(name for name, value in self.model_dump().items() if value)
+
+
+class Settings(_Settings):
+    """A tournament file; its plugins are read apart."""
+
+    name: Annotated[str, AfterValidator(_names_a_folder)] | None = Field(
+        None,
+        description="names the folder of results; the file's stem by default",
+        json_schema_extra={"pattern": _NAME},
+    )
+    seed: int | Literal["secret"] = Field(
+        0, description="every match's seeds derive from it; 'secret' draws one"
+    )
+    repetitions: int = Field(5, ge=1, le=MOST_REPETITIONS, description="runs of every pair")
+    budget: int = Field(500, ge=1, le=LARGEST_BUDGET, description="queries a match may spend")
+    price: float = Field(0.0001, ge=0, description="dollars a query")
+    checkpoints: float = Field(
+        1.05,
+        ge=1,
+        le=10,
+        description="growth of the queries from one scored surrogate to the next; 1: all",
+    )
+    goal: GoalSettings = Field(default_factory=lambda: GoalSettings.model_validate({}))
+    knowledge: Grants = Field(default_factory=lambda: Grants.model_validate({}))
+    utility_floor: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="a defence that leaves a smaller share of natural labels is not ranked",
+    )
+    retrain: bool = Field(False, description="train every target anew for every repetition")
+    targets: Annotated[list[Any], Field(min_length=1)]
+    defenses: Annotated[list[Any], Field(min_length=1)] = Field(
+        ["none"], description="a defence, or a chain of them, the first nearest the model"
+    )
+    attacks: Annotated[list[Any], Field(min_length=1)]
