@@ -89,6 +89,15 @@ class Plugin(BaseModel):
         parameters = {name: _canonical(getattr(self, name)) for name in type(self).model_fields}
         return [f"{self._from}/{self.name}", parameters]
 
+    def parts(self) -> Iterator[Plugin]:
+        """Yield this plugin, and those in its parameters with theirs."""
+        yield self
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for inner in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(inner, Plugin):
+                    yield from inner.parts()
+
     def title(self) -> str:
         """Return the name on boards: data set, and the parameters that differ from defaults."""
         words, shown = [self.name], []

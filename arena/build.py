@@ -25,12 +25,13 @@ _NOT_PLAYING = frozenset({"arena", "arena.tournament"})
 def match_build(spec: MatchSpec) -> str:
     """Hash the sources of the referee and of the plugins of a match, and the library versions."""
     plugins = (spec.target.plugin, *spec.defense.plugins, spec.attack.plugin)
-    return _hash(tuple(type(plugin).__module__ for plugin in plugins))
+    parts = (part for plugin in plugins for part in plugin.parts())
+    return _hash(tuple(type(part).__module__ for part in parts))
 
 
 def training_build(spec: TargetSpec) -> str:
     """Hash the sources that train a target, and the library versions."""
-    return _hash((type(spec.target).__module__,))
+    return _hash(tuple(type(part).__module__ for part in spec.target.parts()))
 
 
 def forget_sources() -> None:

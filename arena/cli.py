@@ -19,6 +19,7 @@ from arena.errors import ArenaError, one_line
 if TYPE_CHECKING:
     from arena.boards import Format
     from arena.duels import By
+    from arena.settings import Isolation
     from arena.tournament import Tournament
 
 FORMATS = ("text", "markdown", "csv", "json", "latex")
@@ -57,6 +58,11 @@ def cli(context: click.Context, debug: bool) -> int:
 @click.argument("file", type=_FILE)
 @click.option("--out", type=_FILE, help="Folder of results.  [default: runs/NAME]")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
+@click.option(
+    "--isolation",
+    type=click.Choice(("cell", "none")),
+    help="Where attacks run, in place of the file's: none is for debugging.",
+)
 @click.option("--only", metavar="GLOB", help="Only matches whose attack, defence or target fits.")
 @click.option("--repetitions", type=int, help="Runs of every pair, in place of the file's.")
 @click.option("--budget", type=int, help="Queries a match may spend, in place of the file's.")
@@ -68,6 +74,7 @@ def run(
     file: Path,
     out: Path | None,
     workers: int | None,
+    isolation: Isolation | None,
     only: str | None,
     repetitions: int | None,
     budget: int | None,
@@ -101,7 +108,7 @@ def run(
     from arena.standings import standings
 
     with LiveProgress(quiet) as progress:
-        results = engine.play(tournament, out, workers, only, fresh, retry, progress)
+        results = engine.play(tournament, out, workers, only, fresh, retry, progress, isolation)
     _print(boards.render(standings(results)))
     records = [entry.record for entry in results.entries if entry.record]
     return 1 if any(record.status.faulty for record in records) else 0

@@ -16,10 +16,11 @@ from arena import worker
 from arena.api import Plugin
 from arena.build import forget_sources, match_build, training_build
 from arena.errors import ArenaError, one_line
-from arena.pairing import MatchSpec, TargetSpec, plan, selected
+from arena.pairing import MatchSpec, Sealed, TargetSpec, plan, selected
 from arena.pools import ExecutorFactory, cores, over_pools, process_pool
 from arena.records import BoardTerms, Diagnostics, Entry, Record, Results, Status
 from arena.registry import installed
+from arena.settings import Isolation
 from arena.store import Key, Store
 from arena.tournament import Tournament
 
@@ -33,12 +34,18 @@ class Progress(Protocol):
     def playing(self, done: int, total: int, record: Record | None) -> None:
         """``done`` of ``total`` matches are played, ``record`` the last of them."""
 
+    def unenforced(self, what: str) -> None:
+        """Cells are not closed off from ``what``; told once a run."""
+
 
 class _Silence:
     def training(self, done: int, total: int) -> None:
         """Say nothing."""
 
     def playing(self, done: int, total: int, record: Record | None) -> None:
+        """Say nothing."""
+
+    def unenforced(self, what: str) -> None:
         """Say nothing."""
 
 
@@ -65,6 +72,7 @@ def play(
     fresh: bool = False,
     retry: bool = False,
     progress: Progress | None = None,
+    isolation: Isolation | None = None,
     executor: ExecutorFactory = process_pool,
 ) -> Results:
     """Play every match of a tournament that its folder does not hold yet.
@@ -77,6 +85,7 @@ def play(
         fresh: play everything again.
         retry: play again what failed through an attack's fault.
         progress: is told how the run goes on.
+        isolation: where attacks run, in place of the tournament's.
         executor: makes the executor for a number of workers.
 
     Returns:
@@ -96,7 +105,8 @@ def play(
         todo = _to_play(jobs, store, only, fresh, retry)
         if todo:
             _clear_partial_stages(folder)
-            _Run(store, workers or cores(), executor, tell).play(todo)
+            where = isolation or tournament.isolation
+            _Run(store, workers or cores(), executor, tell, where).play(todo)
         return store.results()
 
 
@@ -121,27 +131,45 @@ class _Run:
     """One run of matches over executors."""
 
     def __init__(
-        self, store: Store, workers: int, executor: ExecutorFactory, progress: Progress
+        self,
+        store: Store,
+        workers: int,
+        executor: ExecutorFactory,
+        progress: Progress,
+        isolation: Isolation,
     ) -> None:
         self.store = store
         self.workers = workers
         self.executor = executor
         self.progress = progress
+        self.isolation = isolation
+        self.warned = False
 
     def play(self, jobs: Sequence[Job]) -> None:
         playable = self.train(jobs)
         done, total = len(jobs) - len(playable), len(jobs)
         self.progress.playing(done, total, None)
         # Closed at once when storing fails or is interrupted, and its processes with it.
-        with closing(over_pools(self.executor, self.workers, playable, _submit_match)) as outcomes:
+        with closing(over_pools(self.executor, self.workers, playable, self.submit)) as outcomes:
             for job, outcome in outcomes:
                 if isinstance(outcome, BaseException):
-                    record, diagnostics = _crash(job, outcome)
+                    record, diagnostics = _crash(job, outcome, self.isolation)
                 else:
                     record, diagnostics = outcome
+                    self.warn(diagnostics.unenforced)
                 self.store.add(record, diagnostics)
                 done += 1
                 self.progress.playing(done, total, record)
+
+    def submit(self, pool: Executor, job: Job) -> Future[Any]:
+        spec = _pickled(job.spec.sealed())
+        return pool.submit(worker.play_on, spec, job.path, job.key[2], self.isolation)
+
+    def warn(self, unenforced: str) -> None:
+        """Say once what this machine cannot enforce."""
+        if unenforced and self.isolation == "cell" and not self.warned:
+            self.warned = True
+            self.progress.unenforced(unenforced)
 
     def train(self, jobs: Sequence[Job]) -> list[Job]:
         """Train what the jobs need and is not on disk; return the jobs whose target is there."""
@@ -167,10 +195,6 @@ class _Run:
                 record = replace(_blank(job), reason=reason)
                 self.store.add(record, Diagnostics(traceback=text))
         return [job for job in jobs if job.path not in failed]
-
-
-def _submit_match(pool: Executor, job: Job) -> Future[Any]:
-    return pool.submit(worker.play_on, _pickled(job.spec), job.path, job.key[2])
 
 
 def _submit_training(pool: Executor, task: tuple[TargetSpec, Path]) -> Future[Any]:
@@ -251,9 +275,10 @@ def _line(job: Job) -> tuple[Entry, Key, dict[str, Any]]:
     return entry, job.key, specification
 
 
-def _versions(plugins: Sequence[Plugin]) -> dict[str, str]:
+def _versions(plugins: Sequence[Plugin | Sealed]) -> dict[str, str]:
     known = {p.distribution: p.version for p in installed().plugins}
-    return {p.distribution: known.get(p.distribution, "?") for p in plugins}
+    names = (part.distribution for plugin in plugins for part in plugin.parts())
+    return {name: known.get(name, "?") for name in names}
 
 
 def _terms(tournament: Tournament) -> BoardTerms:
@@ -265,9 +290,12 @@ def _blank(job: Job) -> Record:
     return Record(*job.key, status=Status.VOID, seeds=job.spec.seeds)
 
 
-def _crash(job: Job, error: BaseException) -> tuple[Record, Diagnostics]:
+def _crash(job: Job, error: BaseException, isolation: Isolation) -> tuple[Record, Diagnostics]:
     attack, text = job.spec.attack.plugin.name, "".join(format_exception(error))
-    if isinstance(error, BrokenExecutor):
+    if isinstance(error, BrokenExecutor) and isolation == "cell":
+        # The attack was in a process of its own.
+        status, reason = Status.VOID, "the target or the defence ended the worker's process"
+    elif isinstance(error, BrokenExecutor):
         status, reason = Status.CRASHED, f"{attack}: its process died"
     elif isinstance(error, KeyboardInterrupt):
         # A worker is deaf to Ctrl-C, so the attack itself raised it.

@@ -10,6 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from arena.errors import ArenaError
+from arena.layout import clean
 from arena.records import Entry, Record
 from arena.store import Key, Store
 
@@ -68,6 +69,10 @@ def match_page(store: Store, match: str, show_traceback: bool) -> str:
         if diagnostics.traceback:
             text = diagnostics.traceback.rstrip()
             lines += ["", text if show_traceback else "(a traceback is stored: --traceback)"]
+        if diagnostics.output:
+            lines += ["", "it printed:", *map(clean, diagnostics.output.splitlines())]
+        if diagnostics.unenforced:
+            lines += ["", f"not enforced: {diagnostics.unenforced}"]
     lines += ["", json.dumps(specification, indent=2, ensure_ascii=False)]
     return "\n".join(lines) + "\n"
 

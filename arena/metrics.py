@@ -109,8 +109,10 @@ def balanced_inputs(victim: Victim, size: int, rng: Generator) -> Inputs | None:
             missing[c] -= len(rows)
         if not missing.any():
             X = np.concatenate([row for rows in kept for row in rows])
-            labels = np.repeat(np.arange(k), share)
-            return Inputs(X, labels, np.tile([0, 1], len(X) // 2), by_class=True)
+            labels, halves = np.repeat(np.arange(k), share), np.tile([0, 1], len(X) // 2)
+            # In no order: a surrogate that is scored must not tell a row's class by its place.
+            order = rng.permutation(len(X))
+            return Inputs(X[order], labels[order], halves[order], by_class=True)
         met = share - missing
         likely = (met + 3 * np.sqrt(met) + 3) / draws * BALANCED_DRAWS
         if (likely < share).any():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Sequence
 from threading import Lock
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from arena.answers import Answer, Unanswerable, delivered
 from arena.api import Knowledge, Oracle, Session, Victim
 from arena.errors import BudgetExhausted, InvalidQuery, OracleClosed, one_line
+from arena.meter import Meter
 
 Floats = NDArray[np.float64]
 
@@ -46,11 +46,7 @@ class Door(Oracle):
         self._classes = len(victim.classes)
         self._width = victim.domain.d
         self._validate = victim.domain.validate
-        self._budget = budget
-        self._growth = growth
-        self._spent = 0
-        self._next = 0
-        self._kept = -1
+        self._meter = Meter(budget, growth)
         self._open = True
         self._lock = Lock()
 
@@ -60,18 +56,15 @@ class Door(Oracle):
 
     def ask(self, X: Floats) -> Answer:
         """Bill the rows of X, then answer them; see `arena.Oracle`."""
-        given = self._matrix(X)
+        given = query_matrix(X, self._width)
         n = len(given)
         with self._lock:
             if not self._open:
                 raise OracleClosed("the oracle is closed; ask only while the match is on")
-            if n > self._budget - self._spent:
-                raise BudgetExhausted(
-                    f"{n} queries asked, {self._budget - self._spent} of {self._budget} remain"
-                )
+            within_budget(n, self._meter)
             # A copy: what the attack does to its own array later reaches nobody.
             rows = np.array(given, dtype=np.float64, order="C")
-            self._spent += n
+            self._meter.spent += n
             self.calls += 1
             self._validate(rows)
             return self._answered(rows)
@@ -79,42 +72,25 @@ class Door(Oracle):
     @property
     def spent(self) -> int:
         """Queries billed so far."""
-        return self._spent
+        return self._meter.spent
 
     @property
     def remaining(self) -> int:
         """Queries left."""
-        return self._budget - self._spent
+        return self._meter.remaining
 
     @property
     def checkpoint_due(self) -> bool:
-        """Whether a surrogate yielded now is kept: by geometric growth, and when none remain."""
-        spent = self._spent
-        return spent >= self._next or (spent == self._budget and self._kept != spent)
+        """Whether a surrogate yielded now is kept."""
+        return self._meter.checkpoint_due
 
     def keep(self) -> None:
-        """Note that a surrogate was kept now; the next is due after ``growth`` times as many."""
-        self._kept = self._spent
-        # 100 * 1.1 is a little more than 110 in floating point.
-        grown = math.ceil(self._spent * self._growth * (1 - 1e-12))
-        self._next = max(self._spent + 1, grown)
+        """Note that a surrogate was kept now."""
+        self._meter.keep()
 
     def close(self) -> None:
         """Answer nothing any more."""
         self._open = False
-
-    def _matrix(self, X: Floats) -> NDArray[np.generic]:
-        try:
-            given = np.asarray(X)
-        except (TypeError, ValueError, OverflowError):
-            raise InvalidQuery("queries must be a matrix of numbers, one row a query") from None
-        if given.dtype.kind not in "fiub":
-            raise InvalidQuery(f"queries are {given.dtype}; ask a matrix of numbers")
-        if given.ndim != 2 or given.shape[1] != self._width or not len(given):
-            raise InvalidQuery(
-                f"queries of shape {given.shape} do not fit; ask (n, {self._width}), n >= 1"
-            )
-        return given
 
     def _answered(self, rows: Floats) -> Answer:
         bare: object = None
@@ -144,3 +120,30 @@ class Door(Oracle):
         except Unanswerable:
             return "target"
         return "defence" if self._sessions else "target"
+
+
+def query_matrix(X: Floats, width: int) -> NDArray[np.generic]:
+    """Take a batch of queries as a matrix, whose values are not looked at.
+
+    Raises:
+        InvalidQuery: it is none of numbers and of that width.
+    """
+    try:
+        given = np.asarray(X)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidQuery("queries must be a matrix of numbers, one row a query") from None
+    if given.dtype.kind not in "fiub":
+        raise InvalidQuery(f"queries are {given.dtype}; ask a matrix of numbers")
+    if given.ndim != 2 or given.shape[1] != width or not len(given):
+        raise InvalidQuery(f"queries of shape {given.shape} do not fit; ask (n, {width}), n >= 1")
+    return given
+
+
+def within_budget(n: int, meter: Meter) -> None:
+    """Check that ``n`` more queries may be asked.
+
+    Raises:
+        BudgetExhausted: fewer remain.
+    """
+    if n > meter.remaining:
+        raise BudgetExhausted(f"{n} queries asked, {meter.remaining} of {meter.budget} remain")

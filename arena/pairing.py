@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from arena.answers import FIELDS
-from arena.api import Attack, Defense, Target
-from arena.errors import ArenaError, closest
+from arena.api import Attack, Defense, Plugin, Target
+from arena.errors import ArenaError, closest, one_line
 from arena.records import Goal
 from arena.seeds import digest
-from arena.settings import Grants
+from arena.settings import USUAL_LIMITS, Grants, Limits
 from arena.tournament import Entrant, Tournament
 
 
@@ -50,6 +52,33 @@ class TargetSpec:
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """An attack that is opened where it runs, so that its code is imported nowhere else.
+
+    Attributes:
+        name: the attack's.
+        baseline: whether it is told the public rows.
+        tree: its identity.
+        data: its pickle.
+        in_main: whether it is defined in the main module.
+    """
+
+    name: str
+    baseline: bool
+    tree: list[Any]
+    data: bytes
+    in_main: bool = False
+
+    def identity(self) -> list[Any]:
+        """Return the identity of the attack inside."""
+        return self.tree
+
+    def parts(self) -> Iterator[Plugin]:
+        """Yield nothing: what is inside is not to be imported here."""
+        yield from ()
+
+
+@dataclass(frozen=True)
 class MatchSpec:
     """One attack against one defended target, once.
 
@@ -63,18 +92,20 @@ class MatchSpec:
         budget: queries it may spend.
         checkpoints: growth of the queries from one scored surrogate to the next.
         goal: what is scored at every checkpoint.
+        limits: what the attack may use.
         skipped: why the pair cannot meet; empty when it can.
     """
 
     target: Entrant[Target]
     defense: Entrant[Defense]
-    attack: Entrant[Attack]
+    attack: Entrant[Attack | Sealed]
     repetition: int
     seed: int | str
     knowledge: Grants
     budget: int
     checkpoints: float
     goal: Goal
+    limits: Limits = USUAL_LIMITS
     retrain: bool = False
     skipped: str = ""
 
@@ -109,9 +140,10 @@ class MatchSpec:
 
     @property
     def terms(self) -> str:
-        """Hash of what else its record depends on: budget, checkpoints and what is scored."""
+        """Hash of what else its record depends on: budget, checkpoints, limits, what is scored."""
         goal = self.goal
-        return digest("terms", self.budget, self.checkpoints, goal.metric, goal.inputs, goal.size)
+        scored = (goal.metric, goal.inputs, goal.size)
+        return digest("terms", self.budget, self.checkpoints, *scored, self.limits.model_dump())
 
     @property
     def seeds(self) -> dict[str, str]:
@@ -128,6 +160,25 @@ class MatchSpec:
     def title(self) -> str:
         """Attack, defence and target, for messages."""
         return f"{self.attack.label} against {self.defense.label} on {self.target.label}"
+
+    def sealed(self) -> MatchSpec:
+        """Return the same match with its attack sealed.
+
+        Raises:
+            ArenaError: the attack does not pickle.
+        """
+        attack = self.attack.plugin
+        if isinstance(attack, Sealed):
+            return self
+        try:
+            data = pickle.dumps(attack)
+        except Exception as error:
+            raise ArenaError(
+                f"{attack.name} cannot be sent to a worker ({one_line(error)}); put it in a module"
+            ) from error
+        in_main = type(attack).__module__ == "__main__"
+        inside = Sealed(attack.name, attack.baseline, attack.identity(), data, in_main)
+        return replace(self, attack=Entrant(self.attack.label, (inside,)))
 
     @property
     def revealed(self) -> frozenset[str]:
@@ -157,6 +208,7 @@ def plan(tournament: Tournament) -> tuple[MatchSpec, ...]:
             budget=t.budget,
             checkpoints=t.checkpoints,
             goal=t.goal,
+            limits=t.limits,
             retrain=t.retrain,
             skipped=reasons[target.label, defense.label, attack.label],
         )

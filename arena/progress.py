@@ -60,6 +60,11 @@ class LiveProgress:
         self._queries += record.queries if record else 0
         self._show("matches", done, total, f"{self._queries:,} queries")
 
+    def unenforced(self, what: str) -> None:
+        """Say, whether or not the rest is shown, what cells are not closed off from."""
+        sentence = f"arena: this machine does not enforce: {what} (docs/trust.md says more)"
+        self._bars.console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
     def _show(self, what: str, done: int, total: int, queries: str) -> None:
         if what not in self._tasks:
             self._tasks[what] = self._bars.add_task(what, total=total, queries=queries)

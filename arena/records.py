@@ -44,6 +44,21 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
+class Ending:
+    """How an attack ended.
+
+    Attributes:
+        status: how.
+        reason: one sentence when it did not end well, else empty.
+        traceback: whole, empty when nothing was raised.
+    """
+
+    status: Status
+    reason: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
 class Goal:
     """What a tournament ranks by.
 
@@ -144,13 +159,17 @@ class Diagnostics:
 
     Attributes:
         seconds: wall time.
-        peak_memory: the worker's largest resident size so far, in MiB.
+        peak_memory: the largest resident size of the process that the attack ran in, in MiB.
         traceback: whole, empty when nothing was raised.
+        output: what the attack printed, the end of it.
+        unenforced: what its isolation should have stopped, and this machine cannot.
     """
 
     seconds: float = 0.0
     peak_memory: float = 0.0
     traceback: str = ""
+    output: str = ""
+    unenforced: str = ""
 
 
 @dataclass(frozen=True)

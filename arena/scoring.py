@@ -5,19 +5,18 @@ from __future__ import annotations
 from arena.api import Victim
 from arena.metrics import geometric_error, parameter_error
 from arena.records import Goal
-from arena.snapshots import Linear, Predictor, Snapshot, loaded
+from arena.snapshots import Linear, Predictor
 from arena.stage import Stage
 
 KINDS = ("natural", "uniform", "balanced")
 
 
-def goal_values(stage: Stage, goal: Goal, snapshot: Snapshot) -> tuple[float, ...]:
+def goal_values(stage: Stage, goal: Goal, predictor: Predictor) -> tuple[float, ...]:
     """Return the goal's metric of one snapshot, one value a scoring half; () where undefined.
 
     Raises:
         RuleBroken: the surrogate fails to predict.
     """
-    predictor = loaded(snapshot, len(stage.victim.classes))
     if goal.is_error:
         error = _weights_error(stage.victim, goal.metric, predictor)
         return () if error is None else (error,)
@@ -25,13 +24,12 @@ def goal_values(stage: Stage, goal: Goal, snapshot: Snapshot) -> tuple[float, ..
     return _agreement(stage, kind, predictor)
 
 
-def final_metrics(stage: Stage, snapshot: Snapshot) -> dict[str, float | None]:
+def final_metrics(stage: Stage, predictor: Predictor) -> dict[str, float | None]:
     """Return every metric of one snapshot, the mean of both halves; None where undefined.
 
     Raises:
         RuleBroken: the surrogate fails to predict.
     """
-    predictor = loaded(snapshot, len(stage.victim.classes))
     metrics: dict[str, float | None] = {}
     for kind in (*KINDS, "held-out"):
         halves = _agreement(stage, kind, predictor)

@@ -55,6 +55,23 @@ class Grants(_Settings):
         return frozenset(name for name, value in self.model_dump().items() if value)
 
 
+class Limits(_Settings):
+    """What an attack may use in one match, and its surrogates while they are scored."""
+
+    wall: float = Field(1800.0, gt=0, le=1e6, description="seconds, queries answered included")
+    cpu: int = Field(1800, ge=1, le=1_000_000, description="seconds of processor time")
+    memory: int = Field(4096, ge=64, le=1 << 24, description="MiB")
+    files: int = Field(256, ge=16, le=65536, description="open files")
+    output: int = Field(
+        16, ge=1, le=1 << 16, description="MiB that it may print, or write into any one file"
+    )
+
+
+USUAL_LIMITS: Final = Limits.model_validate({})
+
+Isolation = Literal["cell", "none"]
+
+
 class Settings(_Settings):
     """A tournament file; its plugins are read apart."""
 
@@ -82,6 +99,10 @@ class Settings(_Settings):
         ge=0,
         le=1,
         description="a defence that leaves a smaller share of natural labels is not ranked",
+    )
+    limits: Limits = Field(default_factory=lambda: USUAL_LIMITS)
+    isolation: Isolation = Field(
+        "cell", description="where attacks run: a process of their own each, or, to debug, ours"
     )
     retrain: bool = Field(False, description="train every target anew for every repetition")
     targets: Annotated[list[Any], Field(min_length=1)]

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS curves (
     PRIMARY KEY (match, terms, build, checkpoint)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS diagnostics (
     match TEXT, terms TEXT, build TEXT, seconds REAL, peak_memory REAL, traceback TEXT,
+    output TEXT, unenforced TEXT,
     PRIMARY KEY (match, terms, build)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lineup (
     position INTEGER PRIMARY KEY, match TEXT, terms TEXT, build TEXT,
@@ -135,8 +136,9 @@ class Store:
             db.execute("INSERT INTO matches VALUES (?,?,?,?,?,?,?,?,?,?,?)", row)
             db.executemany("INSERT INTO curves VALUES (?,?,?,?,?,?,?,?)", curve)
             d = diagnostics
-            found = (*key, d.seconds, d.peak_memory, _text(d.traceback))
-            db.execute("INSERT INTO diagnostics VALUES (?,?,?,?,?,?)", found)
+            texts = (_text(d.traceback), _text(d.output), d.unenforced)
+            found = (*key, d.seconds, d.peak_memory, *texts)
+            db.execute("INSERT INTO diagnostics VALUES (?,?,?,?,?,?,?,?)", found)
 
     def forget(self, keys: Iterable[Key]) -> None:
         """Remove records, so that their matches are played again."""
@@ -253,9 +255,9 @@ class Store:
         return [((m, t, b), json.loads(specification)) for m, t, b, specification in rows]
 
     def diagnostics(self, key: Key) -> Diagnostics | None:
-        """Return time, memory and traceback of one match, None if it was not played."""
+        """Return what differs between playings of one match, None if it was not played."""
         row = self._db.execute(
-            "SELECT seconds, peak_memory, traceback FROM diagnostics"
+            "SELECT seconds, peak_memory, traceback, output, unenforced FROM diagnostics"
             " WHERE match = ? AND terms = ? AND build = ?",
             key,
         ).fetchone()

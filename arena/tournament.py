@@ -17,11 +17,20 @@ from arena.errors import ArenaError, one_line
 from arena.mistakes import Mistakes, shown
 from arena.records import Goal
 from arena.registry import Registry, build, installed, named
-from arena.settings import LARGEST_BUDGET, MOST_REPETITIONS, GoalSettings, Grants, Settings
+from arena.settings import (
+    LARGEST_BUDGET,
+    MOST_REPETITIONS,
+    USUAL_LIMITS,
+    GoalSettings,
+    Grants,
+    Isolation,
+    Limits,
+    Settings,
+)
 from arena.vetting import RESERVED, word
 from arena.yamlmarks import Document, parse
 
-P = TypeVar("P", bound=Plugin)
+P = TypeVar("P", covariant=True)
 At = tuple[str | int, ...]
 
 _FEWEST_ERRORS = 10
@@ -61,6 +70,8 @@ class Tournament:
         defenses: the defence chains.
         attacks: the attacks, baselines included.
         utility_floor: least share of natural labels a ranked defence leaves alone.
+        limits: what an attack may use in a match.
+        isolation: where attacks run.
         retrain: whether a target is trained anew for every repetition.
     """
 
@@ -76,6 +87,8 @@ class Tournament:
     defenses: tuple[Entrant[Defense], ...]
     attacks: tuple[Entrant[Attack], ...]
     utility_floor: float | None = None
+    limits: Limits = USUAL_LIMITS
+    isolation: Isolation = "cell"
     retrain: bool = False
 
     def with_(self, repetitions: int | None = None, budget: int | None = None) -> Tournament:
@@ -164,6 +177,8 @@ class _Loader:
             defenses=tuple(defenses),
             attacks=tuple(attacks),
             utility_floor=settings.utility_floor,
+            limits=settings.limits,
+            isolation=settings.isolation,
             retrain=settings.retrain,
         )
 

@@ -168,7 +168,12 @@ def tournament(
 ) -> Tournament:
     """Make a tournament; every entrant's label is its title."""
     goal = terms.pop("goal", Goal("fidelity", "uniform", (0.8, 0.9), 200))
-    settings: dict[str, Any] = {"repetitions": 1, "budget": 30, "checkpoints": 1.3} | terms
+    settings: dict[str, Any] = {
+        "repetitions": 1,
+        "budget": 30,
+        "checkpoints": 1.3,
+        "isolation": "none",
+    } | terms
     return Tournament(
         name="playground",
         seed=7,

@@ -30,7 +30,7 @@ from arena.pairing import plan
 from arena.records import Goal
 from arena.scoring import final_metrics, goal_values
 from arena.settings import Grants
-from arena.snapshots import Linear, Pickled, RuleBroken, capture, loaded
+from arena.snapshots import Linear, Pickled, Predictor, RuleBroken, Snapshot, capture, loaded
 from arena.stage import Stage, prepare
 
 Floats = NDArray[np.float64]
@@ -115,6 +115,14 @@ def test_balanced_inputs_have_equal_shares_in_each_half(k: int, size: int) -> No
     assert inputs.agreement(inputs.labels) == (1.0, 1.0)
 
 
+def test_balanced_inputs_are_in_no_order() -> None:
+    inputs = balanced_inputs(sliced(3), 300, rng())
+    assert inputs is not None
+    by_place = np.arange(len(inputs.X)) * 3 // len(inputs.X)
+    assert (inputs.labels == by_place).mean() < 0.5
+    assert (inputs.halves == np.arange(len(inputs.X)) % 2).mean() < 0.65
+
+
 def sliced(k: int) -> LinearVictim:
     """Label i between the i-th and the next of k equal slices of the first encoded column."""
     toy = Toy(classes=k).train(rng())
@@ -196,19 +204,25 @@ def test_the_target_itself_is_perfectly_faithful(classes: int, sphere: bool) -> 
     assert isinstance(victim, LinearVictim)
     for perfect in (Same(victim), LinearSurrogate(victim.domain, victim.W, victim.b)):
         snapshot = capture(perfect, victim.domain, classes)
-        found = final_metrics(played, snapshot)
+        found = final_metrics(played, ready(played, snapshot))
         for kind in ("natural", "uniform", "balanced"):
             assert found[f"fidelity {kind}"] == 1.0
             goal = Goal("fidelity", kind)
-            assert goal_values(played, goal, snapshot) == (1.0, 1.0)
+            assert goal_values(played, goal, ready(played, snapshot)) == (1.0, 1.0)
         assert found["accuracy"] == 1.0
     errors = (found["geometric-error"], found["parameter-error"])
     if classes == 2:
         assert errors == pytest.approx((0.0, 0.0), abs=1e-12)
-        assert goal_values(played, Goal("geometric-error"), snapshot) == pytest.approx((0.0,))
+        assert goal_values(
+            played, Goal("geometric-error"), ready(played, snapshot)
+        ) == pytest.approx((0.0,))
     else:
         assert errors == (None, None)
-        assert goal_values(played, Goal("geometric-error"), snapshot) == ()
+        assert goal_values(played, Goal("geometric-error"), ready(played, snapshot)) == ()
+
+
+def ready(played: Stage, snapshot: Snapshot) -> Predictor:
+    return loaded(snapshot, len(played.victim.classes))
 
 
 class Same:
@@ -250,7 +264,9 @@ def test_an_estimator_fitted_on_raw_rows_is_not_taken_for_a_linear_surrogate() -
     expected = (
         estimator.predict(played.inputs["uniform"].X) == played.inputs["uniform"].labels
     ).mean()  # type: ignore[union-attr]
-    assert final_metrics(played, snapshot)["fidelity uniform"] == pytest.approx(expected)
+    assert final_metrics(played, ready(played, snapshot))["fidelity uniform"] == pytest.approx(
+        expected
+    )
 
     assert isinstance(capture(RareStump(), MIXED, 2), Pickled), "agrees with its arrays by chance"
     sphere = Domain.euclidean("abcd")
@@ -298,7 +314,7 @@ def test_errors_are_of_weights_over_encoded_rows() -> None:
     victim = played.victim
     coef, intercept = victim.parameters["coef"], victim.parameters["intercept"]
     exact = LinearSurrogate(victim.domain, coef[None, :], intercept.reshape(1))
-    found = final_metrics(played, capture(exact, victim.domain, 2))
+    found = final_metrics(played, ready(played, capture(exact, victim.domain, 2)))
     assert (found["geometric-error"], found["parameter-error"]) == (0.0, 0.0)
 
 
@@ -333,7 +349,7 @@ def test_predicting_cannot_change_the_scoring_inputs() -> None:
     played = stage()
     before = played.inputs["uniform"].X.copy()  # type: ignore[union-attr]
     snapshot = capture(Overwriting(), played.victim.domain, 2)
-    final_metrics(played, snapshot)
+    final_metrics(played, ready(played, snapshot))
     np.testing.assert_array_equal(played.inputs["uniform"].X, before)  # type: ignore[union-attr]
 
 

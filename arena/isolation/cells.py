@@ -1,0 +1,288 @@
+"""The referee's side of cells: it serves their queries, keeps time, and believes nothing else."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from multiprocessing import spawn
+from typing import Any, NoReturn
+
+import numpy as np
+
+from arena.api import Floats, Labels
+from arena.isolation import wire
+from arena.isolation.cell import REFUSALS, Extraction, Scoring
+from arena.isolation.seats import Faulty, Keep
+from arena.isolation.warm import Cells
+from arena.isolation.wire import Channel, Gone, Hung, Kind, Malformed, Message
+from arena.oracle import Door
+from arena.pairing import MatchSpec, Sealed
+from arena.records import Ending, Status
+from arena.snapshots import Linear, Predictor, RuleBroken, Snapshot
+
+_MOST_SNAPSHOTS = 1 << 30
+"""Bytes of all the snapshots of a match together."""
+
+_OUTPUT_KEPT = 1 << 16
+"""Bytes of what a cell printed that are kept, the last ones."""
+
+_GRACE = 0.5
+"""Seconds in which a cell whose wire has closed may end by itself."""
+
+_OWN_ENDS = frozenset(
+    {
+        Status.FINISHED,
+        Status.EXHAUSTED,
+        Status.FAILED,
+        Status.BROKE_A_RULE,
+        Status.OUT_OF_MEMORY,
+    }
+)
+"""What a cell may say of its end."""
+
+
+class Killed(Exception):
+    """A cell was killed from outside, or by itself as if it were; its match may be played again."""
+
+
+class CellSeat:
+    """A seat in a cell of its own; a second one, when the attack is dead, predicts.
+
+    Attributes:
+        output: what both printed, the end of it.
+        peak_memory: the largest resident size of either, in MiB.
+        unenforced: what this machine cannot enforce.
+        clean: whether nothing was left of either.
+    """
+
+    def __init__(self, cells: Cells, spec: MatchSpec, width: int, classes: int) -> None:
+        """Seat the attack of a match, sealed.
+
+        Args:
+            cells: where.
+            spec: the match.
+            width: features of an input.
+            classes: of the target.
+        """
+        self.output = ""
+        self.peak_memory = 0.0
+        self.unenforced = cells.unenforced
+        self.clean = True
+        sealed = spec.attack.plugin
+        if not isinstance(sealed, Sealed):
+            raise TypeError("an attack must be sealed to be played in a cell")
+        self._sealed = sealed
+        self._cells = cells
+        self._spec = spec
+        self._width = width
+        self._classes = classes
+        self._scorer: _Scorer | None = None
+
+    def extract(self, seed: str, door: Door, keep: Keep) -> Ending:
+        """Run the attack in a cell, and answer its queries from here.
+
+        Raises:
+            Killed: the cell was killed, and not by us.
+            Lost: the server has ended.
+        """
+        spec = self._spec
+        task = Extraction(
+            attack=self._sealed.data,
+            name=self._sealed.name,
+            knowledge=door.knowledge,
+            budget=spec.budget,
+            growth=spec.checkpoints,
+            seed=seed,
+            global_seed=int(spec.key[:8], 16),
+            main=_main(self._sealed),
+        )
+        try:
+            with _Running(self, task) as channel:
+                return _serve(channel, door, keep)
+        except Faulty as fault:
+            return fault.ending
+
+    def predictor(self, snapshot: Snapshot) -> Predictor:
+        """Return what a snapshot predicts: by its arrays here, or else in the scoring cell."""
+        if isinstance(snapshot, Linear):
+            return snapshot
+        if self._scorer is None:
+            task = Scoring(self._sealed.name, self._classes, self._width, _main(self._sealed))
+            self._scorer = _Scorer(_Running(self, task), self._classes)
+        return self._scorer.loaded(snapshot)
+
+    def leave(self) -> None:
+        """End the scoring cell, if there is one."""
+        if self._scorer is not None:
+            self._scorer.running.finish()
+            self._scorer = None
+
+
+class _Running:
+    """A cell at work; how its process ends decides what its silence means."""
+
+    def __init__(self, seat: CellSeat, task: Extraction | Scoring) -> None:
+        self._seat = seat
+        self._name = task.name
+        self._limits = seat._spec.limits
+        self._over = False
+        self.channel, self._output = seat._cells.start(self._limits)
+        try:
+            ready = self.channel.receive(wire.MOST_TEXT)
+            if ready.kind == Kind.END:
+                raise Faulty(wire.ending_of(ready, {Status.VOID}))
+            self.channel.send(Kind.START, pickle.dumps(task))
+        except (Gone, Hung, Malformed) as error:
+            self.fail(error)
+        except Faulty:
+            self.finish()
+            raise
+
+    def __enter__(self) -> Channel:
+        return self.channel
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, (Gone, Hung, Malformed)):
+            self.fail(error)
+        self.finish()
+
+    def finish(self, grace: float = 0.0) -> dict[str, Any]:
+        """End the process, and note what it printed and used."""
+        if self._over:
+            return {"code": None, "cpu": 0.0}
+        self._over = True
+        self.channel.close()
+        ended = self._seat._cells.end(grace)
+        with self._output as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _OUTPUT_KEPT))
+            printed = file.read().decode(errors="replace")
+        seat = self._seat
+        seat.output = (seat.output + printed)[-_OUTPUT_KEPT:]
+        seat.peak_memory = max(seat.peak_memory, ended["peak_memory"])
+        seat.clean = seat.clean and ended["clean"]
+        return ended
+
+    def fail(self, error: BaseException) -> NoReturn:
+        """Say what it means that the wire was closed, silent, or carried what it must not.
+
+        Raises:
+            Faulty: the match is over.
+            Killed: its process was killed, and not by us.
+        """
+        if isinstance(error, Malformed):
+            self._is(Status.BROKE_A_RULE, str(error))
+        if isinstance(error, Hung):
+            self._is(Status.TIMED_OUT, f"is not done after {self._limits.wall:g} s")
+        ended = self.finish(_GRACE)
+        code = ended["code"]
+        if ended["cpu"] >= self._limits.cpu:
+            self._is(Status.TIMED_OUT, f"uses more than {self._limits.cpu} s of processor time")
+        if code is None:
+            self._is(Status.CRASHED, "closes its wire to the referee")
+        if code in (-signal.SIGKILL, -signal.SIGTERM):
+            raise Killed(f"{self._name}: its process was killed")
+        what = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        self._is(Status.CRASHED, f"its process ends {what}")
+
+    def _is(self, status: Status, what: str) -> NoReturn:
+        self.finish()
+        raise Faulty(Ending(status, f"{self._name}: {what}"))
+
+
+class _Scorer:
+    """The cell in which an attack's surrogates predict; it sees inputs, and no labels."""
+
+    def __init__(self, running: _Running, classes: int) -> None:
+        self.running = running
+        self.classes = classes
+        self._inputs: dict[int, tuple[int, Floats]] = {}
+
+    def loaded(self, snapshot: Snapshot) -> Predictor:
+        """Load a snapshot in the cell, in place of the one before."""
+        self._answer(lambda channel: wire.send_snapshot(channel, snapshot), 0)
+        return _Remote(self)
+
+    def labels(self, X: Floats) -> Labels:
+        """Have the loaded surrogate predict rows X (n, d)."""
+
+        def ask(channel: Channel) -> None:
+            # By identity: the inputs of a stage are the same arrays throughout a match.
+            if id(X) not in self._inputs:
+                self._inputs[id(X)] = len(self._inputs), X
+                wire.send_rows(channel, Kind.INPUTS, np.ascontiguousarray(X))
+            channel.send(Kind.PREDICT, columns=self._inputs[id(X)][0])
+
+        message = self._answer(ask, 8 * len(X))
+        try:
+            return wire.labels_of(message, len(X), self.classes)
+        except Malformed as error:
+            raise RuleBroken(str(error)) from error
+
+    def _answer(self, ask: Any, most: int) -> Message:
+        running = self.running
+        try:
+            ask(running.channel)
+            message = running.channel.receive(max(most, wire.MOST_TEXT))
+            if message.kind not in (Kind.LABELS, Kind.END):
+                raise Malformed("sends what is not asked for")
+            if message.kind == Kind.END:
+                raise Faulty(wire.ending_of(message, _OWN_ENDS))
+        except (Gone, Hung, Malformed) as error:
+            running.fail(error)
+        return message
+
+
+class _Remote:
+    """A surrogate in the scoring cell."""
+
+    def __init__(self, scorer: _Scorer) -> None:
+        self._scorer = scorer
+
+    def labels(self, X: Floats, Z: Floats) -> Labels:
+        """Predict the labels of raw rows X (n, d)."""
+        return self._scorer.labels(X)
+
+
+def _serve(channel: Channel, door: Door, keep: Keep) -> Ending:
+    """Answer what a cell asks, and keep what it proposes, until it ends."""
+    domain, classes = door.knowledge.domain, len(door.knowledge.classes)
+    d, width = domain.d, domain.width
+    snapshots, over = 0, False
+    while True:
+        most = max(door.remaining * d * 8, wire.most_bytes_of_snapshot(width, classes))
+        message = channel.receive(most)
+        if message.kind == Kind.END:
+            return wire.ending_of(message, _OWN_ENDS)
+        if over:
+            raise Malformed("goes on after its last surrogate")
+        if message.kind == Kind.ASK:
+            _answer(channel, door, wire.matrix_of(message, d))
+        elif message.kind in (Kind.LINEAR, Kind.PICKLED):
+            snapshots += len(message.payload)
+            if snapshots > _MOST_SNAPSHOTS:
+                raise Malformed(f"proposes more than {_MOST_SNAPSHOTS >> 30} GiB of surrogates")
+            # Only the last may come undue: more tries at one price would be chosen among by scores.
+            over = not door.checkpoint_due and bool(message.flags)
+            if door.checkpoint_due or over:
+                keep(wire.snapshot_of(message, width, classes))
+        else:
+            raise Malformed("sends what no attack may send")
+
+
+def _answer(channel: Channel, door: Door, X: Floats) -> None:
+    try:
+        answer = door.ask(X)
+    except REFUSALS as error:
+        kind = next(i for i, refusal in enumerate(REFUSALS) if isinstance(error, refusal))
+        channel.send(Kind.REFUSAL, str(error).encode(), kind, spent=door.spent)
+        return
+    wire.send_answer(channel, answer, len(X), door.spent)
+
+
+def _main(sealed: Sealed) -> dict[str, Any] | None:
+    if not sealed.in_main:
+        return None
+    preparation = spawn.get_preparation_data("cell")
+    wanted = ("sys_path", "dir", "init_main_from_name", "init_main_from_path")
+    return {key: preparation[key] for key in wanted if key in preparation}
