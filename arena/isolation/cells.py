@@ -248,9 +248,9 @@ def _serve(channel: Channel, door: Door, keep: Keep) -> Ending:
     """Answer what a cell asks, and keep what it proposes, until it ends."""
     domain, classes = door.knowledge.domain, len(door.knowledge.classes)
     d, width = domain.d, domain.width
+    most = max(8 * d * door.remaining, wire.most_bytes_of_snapshot(width, classes))
     snapshots, over = 0, False
     while True:
-        most = max(door.remaining * d * 8, wire.most_bytes_of_snapshot(width, classes))
         message = channel.receive(most)
         if message.kind == Kind.END:
             return wire.ending_of(message, _OWN_ENDS)
