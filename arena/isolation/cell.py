@@ -132,7 +132,7 @@ class RemoteOracle(Oracle):
         with self._lock:
             within_budget(len(given), self._meter)
             rows = np.ascontiguousarray(given, dtype=np.float64)
-            wire.send_rows(self._channel, Kind.ASK, rows)
+            wire.send_batch(self._channel, rows)
             message = self._channel.receive(_ANY)
             self._meter.spent = message.spent
         if message.kind == Kind.REFUSAL:

@@ -257,7 +257,7 @@ def _serve(channel: Channel, door: Door, keep: Keep) -> Ending:
         if over:
             raise Malformed("goes on after its last surrogate")
         if message.kind == Kind.ASK:
-            _answer(channel, door, wire.matrix_of(message, d))
+            _answer(channel, door, wire.batch_of(channel, message, d))
         elif message.kind in (Kind.LINEAR, Kind.PICKLED):
             snapshots += len(message.payload)
             if snapshots > _MOST_SNAPSHOTS:

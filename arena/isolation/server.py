@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from arena.isolation import cell
 from arena.isolation.confinement import LINUX, Confinement, adopt_orphans
-from arena.isolation.wire import Channel
+from arena.isolation.wire import Channel, opened_window
 from arena.settings import Limits
 
 _OURS = "extraction-arena"
@@ -37,9 +37,10 @@ _LARGEST_REQUEST = 1 << 16
 def serve(control: socket.socket, scratch: str) -> None:
     """Fork cells as told over a socket, until it is closed.
 
-    Requests are JSON: ``{"limits": {...}}`` with the descriptors of a cell's wire and of its output
-    forks one, answered by its pid; ``{"end": seconds}`` gives it so long to end, then ends it and
-    all its descendants, answered by how it ended. When the socket closes, nothing is left.
+    Requests are JSON: ``{"limits": {...}}``, with the descriptors of a cell's wire, of its output
+    and perhaps of a window, forks one, answered by its pid; ``{"end": seconds}`` gives it so long
+    to end, then ends it and all its descendants, answered by how it ended. When the socket closes,
+    nothing is left.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder = Path(scratch)
@@ -60,7 +61,7 @@ def _fork_as_told(control: socket.socket, confinement: Confinement) -> None:
     pid = 0
     try:
         while True:
-            data, fds, _, _ = socket.recv_fds(control, _LARGEST_REQUEST, 2)
+            data, fds, _, _ = socket.recv_fds(control, _LARGEST_REQUEST, 3)
             if not data:
                 return
             request = json.loads(data)
@@ -94,14 +95,16 @@ def _reply(control: socket.socket, answer: dict[str, Any]) -> None:
 def _fork(fds: list[int], limits: Limits, confinement: Confinement) -> int:
     pid = os.fork()
     if not pid:
-        _become_cell(fds[0], fds[1], limits, confinement)
+        _become_cell(fds, limits, confinement)
     return pid
 
 
-def _become_cell(wire: int, output: int, limits: Limits, confinement: Confinement) -> NoReturn:
+def _become_cell(fds: list[int], limits: Limits, confinement: Confinement) -> NoReturn:
+    wire, output, *window = fds
     code = 1
     try:
-        channel = Channel(socket.socket(fileno=wire))
+        shared = opened_window(window[0]) if window else None
+        channel = Channel(socket.socket(fileno=wire), window=shared)
         try:
             os.setpgid(0, 0)
             cell.quiet_streams(output)

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any, BinaryIO
 
 from arena.errors import ArenaError
+from arena.isolation import wire
 from arena.isolation.wire import Channel
 from arena.settings import Limits
 
@@ -75,16 +76,21 @@ class Cells:
         """
         ours, theirs = socket.socketpair()
         output = tempfile.TemporaryFile()  # noqa: SIM115
+        window = wire.new_window()
         with theirs:
             request = json.dumps({"limits": limits.model_dump()}).encode()
             try:
-                socket.send_fds(self._control, [request], [theirs.fileno(), output.fileno()])
+                fds = [theirs.fileno(), output.fileno(), *([] if window is None else [window])]
+                socket.send_fds(self._control, [request], fds)
                 self._told()
             except (OSError, Lost) as error:
                 ours.close()
                 output.close()
+                if window is not None:
+                    os.close(window)
                 raise Lost from error
-        return Channel(ours, monotonic() + limits.wall), output
+        shared = None if window is None else wire.opened_window(window)
+        return Channel(ours, monotonic() + limits.wall, shared), output
 
     def end(self, grace: float = 0.0) -> dict[str, Any]:
         """End the cell and its descendants; return exit code, seconds of CPU and peak memory.

@@ -7,7 +7,10 @@ other bytes than announced ends the match, as its attack's fault.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import mmap
+import os
 import socket
 import struct
 from collections.abc import Collection
@@ -23,7 +26,7 @@ from arena.records import Ending, Status
 from arena.snapshots import MOST_BYTES, Linear, Pickled, Snapshot
 
 _HEAD = struct.Struct("<BBHIQQ")
-_SMALL = 1 << 16
+_SMALL, _BUFFER, _WINDOW = 1 << 14, 1 << 16, 1 << 24
 _TICK = struct.pack("ll", 0, 200_000)
 """How long a read or a write waits before it looks at the deadline: a fifth of a second."""
 
@@ -79,13 +82,20 @@ class Channel:
 
     Attributes:
         deadline: when `receive` and `send` give up, by ``time.monotonic``; None: never.
+        window: memory that both sides see, in which a cell lays large batches; None: none.
     """
 
-    def __init__(self, sock: socket.socket, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        deadline: float | None = None,
+        window: mmap.mmap | None = None,
+    ) -> None:
         """Talk over a connected stream socket, which is closed with the channel."""
         self.deadline = deadline
+        self.window = window
         self._socket = sock
-        self._buffer = bytearray(_SMALL)
+        self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
         self._filled = 0
         if deadline is not None:
@@ -184,7 +194,55 @@ class Channel:
             raise Hung
 
 
+def new_window() -> int | None:
+    """Make a window and return its descriptor; None where its size could be changed later.
+
+    A side that touches what the other has cut off is killed by SIGBUS, so the size is sealed.
+    """
+    if not hasattr(os, "memfd_create"):
+        return None
+    fd = os.memfd_create("window", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, _WINDOW)
+    seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    return fd
+
+
+def opened_window(fd: int) -> mmap.mmap:
+    """Map a window, and close its descriptor."""
+    try:
+        return mmap.mmap(fd, _WINDOW)
+    finally:
+        os.close(fd)
+
+
 # ----------------------------------------------------------------------------- queries, answers
+
+
+def batch_of(channel: Channel, message: Message, width: int) -> Floats:
+    """Return the rows of a message, float64 (rows, width), which may lie in the window.
+
+    What lies there can still be changed by the other side: copy it before you look at it.
+
+    Raises:
+        Malformed: there are none, or they are not there.
+    """
+    if not message.columns:
+        return matrix_of(message, width)
+    window, n = channel.window, message.rows
+    if window is None or not n or n * width * 8 > len(window):
+        raise Malformed(f"announces {n} rows of {width} where there is no room for them")
+    return np.frombuffer(window, _FLOAT, n * width).reshape(n, width)
+
+
+def send_batch(channel: Channel, X: Floats) -> None:
+    """Ask C-contiguous float64 rows (n, width), through the window if they are many."""
+    window = channel.window
+    if X.nbytes <= _SMALL or window is None or X.nbytes > len(window):
+        send_rows(channel, Kind.ASK, X)
+        return
+    np.copyto(np.frombuffer(window, _FLOAT, X.size).reshape(X.shape), X)
+    channel.send(Kind.ASK, columns=1, rows=len(X))
 
 
 def matrix_of(message: Message, width: int) -> Floats:
