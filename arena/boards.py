@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from arena import wording
 from arena.duels import By, duel_tables, given_away_notes
@@ -44,19 +44,27 @@ def render(standings: Standings, by: By = "target", format: Format = "text") -> 
 
 def as_json(standings: Standings) -> str:
     """Render the rows as JSON: ``{"schema": 1, "rows": [...]}``."""
-    board = {"schema": SCHEMA, "rows": [row.published() for row in standings.rows]}
+    board = {"schema": SCHEMA, "rows": _records(standings)}
     return json.dumps(board, indent=2, allow_nan=False) + "\n"
 
 
 def as_csv(standings: Standings) -> str:
     """Render the rows as CSV, a line each, after the headings; what is null in JSON is empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    rows = _records(standings)
+    writer = csv.DictWriter(text, rows[0] if rows else COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for row in standings.rows:
-        values = row.published().items()
+    for row in rows:
+        values = row.items()
         writer.writerow({k: clean(v) if isinstance(v, str) else v for k, v in values})
     return text.getvalue()
+
+
+def _records(standings: Standings) -> list[dict[str, Any]]:
+    """Return the published columns of every row; figures to compare with where the file has any."""
+    if not standings.terms.published:
+        return [row.columns() for row in standings.rows]
+    return [row.columns() | {"published": row.published} for row in standings.rows]
 
 
 def page(standings: Standings, by: By = "target") -> Page:
@@ -100,6 +108,8 @@ def _columns_explained(standings: Standings) -> Iterable[str]:
         columns.append("price (dollars)")
     if any(row.floor_ratio is not None for row in standings.rows):
         columns.append("x floor (multiple of the queries that theory asks for)")
+    if standings.terms.published:
+        yield f"published: the figures of {standings.terms.source}."
     if columns:
         yield f"For the hardest goal reached: {', '.join(columns)}."
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from arena import wording
 from arena.layout import Block, Cell, Line, Table
-from arena.records import BoardTerms, Status
+from arena.records import BoardTerms, Figure, Status
 from arena.standings import Place, Row, Standings
 
 By = Literal["target", "attack", "defense"]
@@ -47,6 +47,11 @@ class _Duel:
     def floor_ratio(self) -> float | None:
         """ERT of the hardest level that was reached over its information floor."""
         return self.hardest.floor_ratio if self.hardest else None
+
+    @property
+    def end(self) -> tuple[float, float] | None:
+        """Medians over its runs of what each spent in all, and of its last value."""
+        return self.rows[0].end
 
     @property
     def outcome(self) -> tuple[Status, str]:
@@ -181,9 +186,23 @@ def _extras(duels: Sequence[_Duel], terms: BoardTerms, footnotes: Footnotes) -> 
         extras.append(_Column("price", "r", lambda d: wording.number(d.price)))
     if any(duel.floor_ratio is not None for duel in duels):
         extras.append(_Column("x floor", "r", lambda d: wording.number(d.floor_ratio)))
+    figures = {duel: _figures(duel, terms) for duel in duels}
+    if any(figure.goal is None for found in figures.values() for figure in found):
+        extras.append(_Column("at the end", "r", lambda d: wording.end(d.end, terms.goal)))
+    if any(figures.values()):
+        extras.append(_Column("published", "r", lambda d: wording.figures(figures[d], terms.goal)))
     if any(duel.outcome in footnotes for duel in duels):
         extras.append(_Column("note", "l", lambda d: _footnote(d, footnotes)))
     return extras
+
+
+def _figures(duel: _Duel, terms: BoardTerms) -> tuple[Figure, ...]:
+    return tuple(
+        figure
+        for figure in terms.published
+        if (figure.target, figure.attack) == (duel.target, duel.place.name)
+        and figure.defense in (None, duel.defense)
+    )
 
 
 def _footnote(duel: _Duel, footnotes: Footnotes) -> str:

@@ -283,7 +283,8 @@ def _versions(plugins: Sequence[Plugin | Sealed]) -> dict[str, str]:
 
 def _terms(tournament: Tournament) -> BoardTerms:
     t = tournament
-    return BoardTerms(t.name, t.goal, t.budget, t.price, t.repetitions, t.utility_floor)
+    terms = BoardTerms(t.name, t.goal, t.budget, t.price, t.repetitions, t.utility_floor)
+    return replace(terms, published=t.published, source=t.source)
 
 
 def _blank(job: Job) -> Record:

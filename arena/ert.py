@@ -56,10 +56,12 @@ class Row:
         floor_ratio: ``ert`` over the information floor; None where there is none.
         status: the most serious among its runs.
         reason: of the first run with that status.
+        published: queries to the goal as published elsewhere; None where there is no such figure.
         rank: among the attacks on this target, defence and level; None where not ranked.
         tied: whether another row has the same rank.
         baseline: whether the attack is a baseline.
         given_away: the baseline that reaches this goal without a query, else empty.
+        end: medians over the runs of what each spent in all, and of its last value.
     """
 
     target: str
@@ -78,12 +80,14 @@ class Row:
     floor_ratio: float | None
     status: Status
     reason: str
+    published: float | None = None
     rank: int | None = None
     tied: bool = False
     baseline: bool = False
     given_away: str = ""
+    end: tuple[float, float] | None = None
 
-    def published(self) -> dict[str, Any]:
+    def columns(self) -> dict[str, Any]:
         """Return the columns that are published, in order, as JSON-able values."""
         return {name: getattr(self, name) for name in COLUMNS} | {"status": self.status.value}
 
@@ -105,6 +109,7 @@ class Pair:
         best: as in ``Row``.
         status: as in ``Row``.
         reason: as in ``Row``.
+        end: as in ``Row``.
     """
 
     target: str
@@ -117,6 +122,7 @@ class Pair:
     best: float | None
     status: Status
     reason: str
+    end: tuple[float, float] | None
 
 
 def pairs(entries: Iterable[Entry], terms: BoardTerms) -> list[Pair]:
@@ -175,8 +181,10 @@ def rows(pair: Pair, terms: BoardTerms, given: Mapping[tuple[str, float], str]) 
                 floor_ratio=_floor_ratio(pair, terms.goal, level, ert),
                 status=pair.status,
                 reason=pair.reason,
+                published=_published(pair, terms, level),
                 baseline=pair.baseline,
                 given_away=given.get((pair.target, level), ""),
+                end=pair.end,
             )
         )
     return made
@@ -204,7 +212,17 @@ def _pair(key: tuple[str, str, str], entries: list[Entry], terms: BoardTerms) ->
         best=median(bests) if bests else None,
         status=status,
         reason=reason,
+        end=_end(records, runs),
     )
+
+
+def _end(
+    records: tuple[Record, ...], runs: list[list[tuple[int, float]]]
+) -> tuple[float, float] | None:
+    ends = [(r.queries, run[-1][1]) for r, run in zip(records, runs, strict=True) if run]
+    if not ends:
+        return None
+    return float(median(q for q, _ in ends)), float(median(value for _, value in ends))
 
 
 def _scores(record: Record, terms: BoardTerms) -> list[tuple[int, float]]:
@@ -240,6 +258,14 @@ def _intervals(pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     erts.sort(axis=1)
     outside = math.floor((1 - COVERAGE) / 2 * (RESAMPLES - 1))
     return erts[:, outside], erts[:, RESAMPLES - 1 - outside]
+
+
+def _published(pair: Pair, terms: BoardTerms, level: float) -> float | None:
+    for figure in terms.published:
+        here = (figure.target, figure.attack) == (pair.target, pair.attack)
+        if here and figure.defense in (None, pair.defense) and figure.goal == level:
+            return figure.queries
+    return None
 
 
 def _floor_ratio(pair: Pair, goal: Goal, level: float, ert: float | None) -> float | None:

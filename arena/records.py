@@ -196,6 +196,26 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A published figure to print beside ours.
+
+    Attributes:
+        target, attack: names on the board.
+        defense: a name on the board; None: any.
+        queries: as published.
+        goal: the level they reached; None: those of the whole attack.
+        value: the metric at the attack's end; None where it was not published.
+    """
+
+    target: str
+    attack: str
+    defense: str | None
+    queries: float
+    goal: float | None = None
+    value: float | None = None
+
+
+@dataclass(frozen=True)
 class BoardTerms:
     """What the standings of a tournament depend on beside its entries.
 
@@ -206,6 +226,8 @@ class BoardTerms:
         price: dollars a query.
         repetitions: runs of every pair.
         utility_floor: defences that leave less of the natural labels alone are not ranked.
+        published: figures to print beside ours.
+        source: where they were published.
     """
 
     name: str
@@ -214,6 +236,8 @@ class BoardTerms:
     price: float
     repetitions: int
     utility_floor: float | None = None
+    published: tuple[Figure, ...] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,24 @@ USUAL_LIMITS: Final = Limits.model_validate({})
 Isolation = Literal["cell", "none"]
 
 
+class Figure(_Settings):
+    """A published figure: queries to a level, or those of a whole attack and where it ended."""
+
+    target: str = Field(description="a target's name on the board")
+    attack: str = Field(description="an attack's name on the board")
+    defense: str | None = Field(None, description="a defence's name on the board; null: any")
+    queries: float = Field(ge=0, description="as published")
+    goal: float | None = Field(None, description="the level they reached; null: the attack's end")
+    value: float | None = Field(None, description="the metric at the attack's end, as published")
+
+
+class Published(_Settings):
+    """Figures to print beside ours."""
+
+    source: str = Field(min_length=1, description="where they were published")
+    figures: Annotated[list[Figure], Field(min_length=1)]
+
+
 class Settings(_Settings):
     """A tournament file; its plugins are read apart."""
 
@@ -105,6 +123,7 @@ class Settings(_Settings):
         "cell", description="where attacks run: a process of their own each, or, to debug, ours"
     )
     retrain: bool = Field(False, description="train every target anew for every repetition")
+    published: Published | None = Field(None, description="figures to print beside ours")
     targets: Annotated[list[Any], Field(min_length=1)]
     defenses: Annotated[list[Any], Field(min_length=1)] = Field(
         ["none"], description="a defence, or a chain of them, the first nearest the model"

@@ -18,6 +18,7 @@ from arena.records import (
     Checkpoint,
     Diagnostics,
     Entry,
+    Figure,
     FloorTerms,
     Goal,
     Record,
@@ -291,8 +292,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _board_terms(data: dict[str, Any]) -> BoardTerms:
-    goal = data["goal"]
-    return BoardTerms(**{**data, "goal": Goal(**{**goal, "reach": tuple(goal["reach"])})})
+    goal = Goal(**{**data["goal"], "reach": tuple(data["goal"]["reach"])})
+    published = tuple(Figure(**figure) for figure in data["published"])
+    return BoardTerms(**{**data, "goal": goal, "published": published})
 
 
 def _floor(text: str | None) -> FloorTerms | None:

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from arena.api import Attack, Defense, Kind, Plugin, Target
 from arena.datasets import Dataset
-from arena.errors import ArenaError, one_line
+from arena.errors import ArenaError, closest, one_line
 from arena.mistakes import Mistakes, shown
-from arena.records import Goal
+from arena.records import Figure, Goal
 from arena.registry import Registry, build, installed, named
 from arena.settings import (
     LARGEST_BUDGET,
@@ -73,6 +73,8 @@ class Tournament:
         limits: what an attack may use in a match.
         isolation: where attacks run.
         retrain: whether a target is trained anew for every repetition.
+        published: figures to print beside ours.
+        source: where they were published.
     """
 
     name: str
@@ -90,6 +92,8 @@ class Tournament:
     limits: Limits = USUAL_LIMITS
     isolation: Isolation = "cell"
     retrain: bool = False
+    published: tuple[Figure, ...] = ()
+    source: str = ""
 
     def with_(self, repetitions: int | None = None, budget: int | None = None) -> Tournament:
         """Return the same tournament with more (or fewer) repetitions or another budget.
@@ -162,7 +166,9 @@ class _Loader:
         self.check_different("attack", attacks)
         attacks += self.missing_baselines(attacks)
         self.mistakes.raise_if_any()
-        goal = settings.goal
+        self.check_published(settings, targets, defenses, attacks)
+        self.mistakes.raise_if_any()
+        goal, published = settings.goal, settings.published
         levels = tuple(sorted(goal.reach, reverse=goal.metric.endswith("error")))
         return Tournament(
             name=settings.name or self.path.stem,
@@ -180,6 +186,10 @@ class _Loader:
             limits=settings.limits,
             isolation=settings.isolation,
             retrain=settings.retrain,
+            published=tuple(Figure(**f.model_dump()) for f in published.figures)
+            if published
+            else (),
+            source=published.source if published else "",
         )
 
     def settings(self, data: dict[str, Any]) -> Settings:
@@ -320,6 +330,30 @@ class _Loader:
             except Exception as error:
                 name = target.plugin.name
                 self.mistakes.add(at, f"the check of '{name}' fails: {one_line(error)}; report it")
+
+    def check_published(
+        self,
+        settings: Settings,
+        targets: list[Entrant[Target]],
+        defenses: list[Entrant[Defense]],
+        attacks: list[Entrant[Attack]],
+    ) -> None:
+        known = {
+            "target": [entrant.label for entrant in targets],
+            "defense": [entrant.label for entrant in defenses],
+            "attack": [entrant.label for entrant in attacks],
+        }
+        figures = settings.published.figures if settings.published else []
+        for i, figure in enumerate(figures):
+            at: At = ("published", "figures", i)
+            for kind, labels in known.items():
+                name = getattr(figure, kind)
+                if name is not None and name not in labels:
+                    sentence = f"no {word(kind)} here is named '{name}'; {closest(name, labels)}"
+                    self.mistakes.add((*at, kind), sentence)
+            if figure.goal is not None and figure.goal not in settings.goal.reach:
+                sentence = f"{figure.goal:g} is no level of goal.reach; add it there"
+                self.mistakes.add((*at, "goal"), sentence)
 
     def check_different(self, kind: Kind, entrants: list[Entrant[Any]]) -> None:
         seen: dict[str, Entrant[Any]] = {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
-from arena.records import BoardTerms, Goal
+from arena.records import BoardTerms, Figure, Goal
 from arena.standings import Place, Row
 
 FINEST = 6
@@ -69,6 +70,23 @@ def interval(row: Row) -> str:
     """Write the interval of an ERT; nothing where all resamples agree."""
     low, high = ("inf" if q is None else number(q) for q in (row.ci_low, row.ci_high))
     return "" if low == high else f"[{low}-{high}]"
+
+
+def end(value: tuple[float, float] | None, goal: Goal) -> str:
+    """Write where an attack ended: queries, and the metric."""
+    return "" if value is None else f"{number(value[0])} ({score(value[1], goal)})"
+
+
+def figures(found: Iterable[Figure], goal: Goal) -> str:
+    """Write published figures: queries to a level, or where an attack ended."""
+    return "; ".join(_figure(figure, goal) for figure in found)
+
+
+def _figure(figure: Figure, goal: Goal) -> str:
+    queries = number(figure.queries)
+    if figure.goal is not None:
+        return f"{queries} {level(goal, figure.goal)}"
+    return queries if figure.value is None else f"{queries} ({score(figure.value, goal)})"
 
 
 def score(value: float, goal: Goal) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from arena import wording
 from arena.boards import Format, render
 from arena.duels import By
-from arena.records import BoardTerms, Checkpoint, Entry, FloorTerms, Goal, Status
+from arena.records import BoardTerms, Checkpoint, Entry, Figure, FloorTerms, Goal, Status
 from arena.standings import Standings
 
 KEYS = [
@@ -162,8 +162,33 @@ def test_csv_parses_back() -> None:
     read = list(csv.DictReader(io.StringIO(render(board, format="csv"))))
     assert list(read[0]) == KEYS
     for row, back in zip(board.rows, read, strict=True):
-        expected = {k: "" if v is None else str(v) for k, v in row.published().items()}
+        expected = {k: "" if v is None else str(v) for k, v in row.columns().items()}
         assert back == expected
+
+
+def compared() -> Standings:
+    figures = (
+        Figure("wine", "eat", None, 1234, goal=0.9),
+        Figure("wine", "eat", "another", 7, goal=0.9),
+        Figure("wine", "walk", "none", 189, value=0.87),
+    )
+    played = [*runs("eat", reaching(30)), *runs("walk", record([(60, 0.71), (80, 0.82)]))]
+    return standings(played, replace(terms(), published=figures, source="Ours et al."))
+
+
+def test_published_figures_stand_beside_ours() -> None:
+    text = render(compared())
+    assert "published: the figures of Ours et al." in text
+    assert re.search(r"eat +30 .* 1234 >= \.90$", text, re.MULTILINE)
+    assert re.search(r"walk +> 100 .* 0 \(\.82\) +189 \(\.87\)$", text, re.MULTILINE)
+    assert "published" not in render(small())
+
+
+def test_published_figures_are_in_json_and_csv_where_there_are_any() -> None:
+    rows = json.loads(render(compared(), format="json"))["rows"]
+    assert [(row["attack"], row["published"]) for row in rows] == [("eat", 1234), ("walk", None)]
+    read = list(csv.DictReader(io.StringIO(render(compared(), format="csv"))))
+    assert [row["published"] for row in read] == ["1234", ""]
 
 
 def test_csv_keeps_awkward_names() -> None:

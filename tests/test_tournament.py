@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arena.errors import ArenaError
-from arena.records import Goal
+from arena.records import Figure, Goal
 from arena.registry import Broken, Registered, Registry
 from arena.settings import LARGEST_BUDGET, MOST_REPETITIONS, Grants
 from arena.tournament import Tournament, load
@@ -63,13 +63,26 @@ def test_every_key_is_read(tournament_file: Writer) -> None:
             VALID + "name: a.b-c_1\nseed: -3\nrepetitions: 2\nbudget: 7\nprice: 2\ncheckpoints: 1\n"
             "goal: {metric: accuracy, inputs: uniform, reach: [0.9, 0.5], size: 200}\n"
             "knowledge: {hyperparameters: false, pool: 3, defense: true}\n"
-            "utility_floor: 0\nretrain: true\n"
+            "utility_floor: 0\nretrain: true\nisolation: none\nlimits: {wall: 2.5, memory: 100}\n"
+            "published: {source: us, figures: [{target: box, attack: base, queries: 3}]}\n"
         )
     )
     assert (t.name, t.seed, t.repetitions, t.budget) == ("a.b-c_1", -3, 2, 7)
     assert (t.price, t.checkpoints, t.utility_floor, t.retrain) == (2.0, 1.0, 0.0, True)
     assert t.goal == Goal("accuracy", "uniform", (0.5, 0.9), 200)
     assert t.knowledge.granted() == {"pool", "defense"}
+    assert (t.isolation, t.limits.wall, t.limits.memory, t.limits.cpu) == ("none", 2.5, 100, 1800)
+    assert (t.source, t.published) == ("us", (Figure("box", "base", None, 3),))
+
+
+def test_published_figures_are_of_what_is_played(tournament_file: Writer) -> None:
+    figure = "{target: bix, defense: wall, attack: probe, queries: 3, goal: 0.5}"
+    text = VALID + f"published:\n  source: us\n  figures:\n    - {figure}\n"
+    assert complaints(tournament_file(text)) == [
+        "8:16: no target here is named 'bix'; did you mean 'box'?",
+        "8:30: no defence here is named 'wall'; known are: none",
+        "8:69: 0.5 is no level of goal.reach; add it there",
+    ]
 
 
 def test_levels_go_from_easy_to_hard(tournament_file: Writer) -> None:
