@@ -171,6 +171,31 @@ def board(folder: Path, by: By, fmt: Format) -> int:
 
 @cli.command()
 @click.argument("folder", metavar="DIR", type=_FILE)
+@click.option("--out", type=_FILE, help="Files to write, without ending.  [default: DIR/curves]")
+def plot(folder: Path, out: Path | None) -> int:
+    """Draw the learning curves of a folder of results, as PNG and as SVG.
+
+    The goal's metric against queries, a panel a target: the median over the repetitions, and a
+    band from 10 % to 90 % of them. It needs matplotlib: pip install 'extraction-arena[plot]'.
+
+    Examples:
+
+    \b
+      arena plot runs/figure3
+      arena plot runs/figure3 --out figure3
+    """
+    from arena import plot as plots
+    from arena.store import Store
+
+    with Store.open(folder) as store:
+        results = store.results()
+    for path in plots.draw(results, out or folder / "curves"):
+        _print(f"{path}\n")
+    return 0
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=_FILE)
 @click.argument("match", required=False)
 @click.option("--traceback", "show_traceback", is_flag=True, help="Print the stored traceback.")
 def show(folder: Path, match: str | None, show_traceback: bool) -> int:

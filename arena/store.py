@@ -27,7 +27,7 @@ from arena.records import (
 )
 
 FILE = "results.sqlite"
-SCHEMA = 1
+SCHEMA = 2
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS matches (
@@ -97,6 +97,11 @@ class Store:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA:
             raise ArenaError(f"{path} was written by a newer arena; upgrade extraction-arena")
+        # A file without a version has just been made, or was never filled.
+        if 0 < version < SCHEMA:
+            raise ArenaError(
+                f"{path} was written by an older arena; choose another folder by --out"
+            )
         if not create:
             return
         db.execute("PRAGMA journal_mode = WAL")
