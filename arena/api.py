@@ -53,6 +53,7 @@ Kind = Literal["attack", "defense", "target"]
 Needs = tuple[frozenset[str] | set[str], ...]
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
+P = TypeVar("P", bound="Plugin")
 
 
 class Plugin(BaseModel):
@@ -121,6 +122,12 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_canonical(v) for v in value]
     return to_jsonable_python(value)
+
+
+def _inner(plugin: Plugin, kind: type[P]) -> list[P]:
+    """Return the plugins of a kind among the parameters of one."""
+    values = [getattr(plugin, name) for name in type(plugin).model_fields]
+    return [value for value in values if isinstance(value, kind)]
 
 
 def _short(value: Any) -> str:
@@ -231,27 +238,50 @@ class Session(Protocol):
         """Protect the answer to raw rows X (n, d): return what the client gets instead."""
 
 
-class Defense(Plugin):
-    """A way of answering that makes extraction costlier.
+@dataclass(frozen=True)
+class Traits:
+    """What a defence does.
 
     Attributes:
         hides: answer fields that never leave it.
         alters: answer fields that may leave it changed.
         stateful: whether an answer depends on earlier queries; if not, its law does not depend on
             how queries are batched.
+        families: the target families it can protect.
     """
+
+    hides: frozenset[str]
+    alters: frozenset[str]
+    stateful: bool
+    families: frozenset[str]
+
+
+class Defense(Plugin):
+    """A way of answering that makes extraction costlier; its class attributes are its `Traits`."""
 
     kind: ClassVar[Kind] = "defense"
     hides: ClassVar[frozenset[str]] = frozenset()
     alters: ClassVar[frozenset[str]] = frozenset()
     stateful: ClassVar[bool] = False
+    families: ClassVar[frozenset[str]] = ANY
+
+    @property
+    def traits(self) -> Traits:
+        """What it does; a wrapper also does what the defences in its parameters do."""
+        inner = [defense.traits for defense in _inner(self, Defense)]
+        return Traits(
+            hides=frozenset(self.hides).union(*(t.hides for t in inner)),
+            alters=frozenset(self.alters).union(*(t.alters for t in inner)),
+            stateful=self.stateful or any(t.stateful for t in inner),
+            families=frozenset(self.families).intersection(*(t.families for t in inner)),
+        )
 
     def flip_rate(self) -> float | None:
         """Return rho, the chance that a label is flipped whatever the query; None if it depends.
 
         The information floor of a board rests on it.
         """
-        return None if "label" in self.alters else 0.0
+        return None if "label" in self.traits.alters else 0.0
 
     def protect(self, victim: Victim, rng: Generator) -> Session:
         """Open a fresh session before one match."""
@@ -390,7 +420,7 @@ class Attack(Plugin):
     @property
     def requirements(self) -> Requirements:
         """What it requires; a wrapper requires what the attacks in its parameters require."""
-        inner = [v for n in type(self).model_fields if isinstance(v := getattr(self, n), Attack)]
+        inner = _inner(self, Attack)
         if not inner:
             needs = tuple(frozenset(n) for n in self.needs)
             return Requirements(needs, frozenset(self.families), self.requires_knowledge)
@@ -410,8 +440,6 @@ class Attack(Plugin):
 
 
 # ------------------------------------------------------- parameters that are themselves plugins
-
-P = TypeVar("P", bound=Plugin)
 
 
 def _resolver(kind: Kind) -> Callable[[Any, ValidationInfo], Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from arena.api import Attack, Defense, Target
+from arena.api import Attack, Defense, Plugin, Target
 from arena.registry import Broken, Registered, Registry
 
 SCHEMA = 1
@@ -30,8 +30,8 @@ def describe(registered: Registered) -> dict[str, Any]:
 
     ``{kind, name, distribution, version, module, summary, reference, parameters}`` with parameters
     ``{name: JSON Schema with "required"}``, and of an attack ``{needs, families,
-    requires_knowledge, baseline, wraps}``, of a defence ``{hides, alters, stateful}``, of a target
-    ``{family, can_reveal}``.
+    requires_knowledge, baseline, wraps}``, of a defence ``{hides, alters, stateful, families,
+    wraps}``, of a target ``{family, can_reveal}``.
     """
     cls = registered.plugin
     return {
@@ -84,23 +84,29 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
 def _traits(registered: Registered) -> dict[str, Any]:
     cls = registered.plugin
     if issubclass(cls, Attack):
-        fields = cls.model_fields.items()
         return {
             "needs": [sorted(need) for need in cls.needs],
             "families": sorted(cls.families),
             "requires_knowledge": sorted(cls.requires_knowledge),
             "baseline": cls.baseline,
-            "wraps": [name for name, field in fields if field.annotation is Attack],
+            "wraps": _wrapped(cls, Attack),
         }
     if issubclass(cls, Defense):
         return {
             "hides": sorted(cls.hides),
             "alters": sorted(cls.alters),
             "stateful": cls.stateful,
+            "families": sorted(cls.families),
+            "wraps": _wrapped(cls, Defense),
         }
     if issubclass(cls, Target):
         return {"family": cls.family, "can_reveal": sorted(cls.can_reveal)}
     return {}
+
+
+def _wrapped(cls: type[Plugin], kind: type[Plugin]) -> list[str]:
+    """Return the names of the parameters that are plugins of a kind."""
+    return [name for name, field in cls.model_fields.items() if field.annotation is kind]
 
 
 def listing(registry: Registry) -> str:
@@ -136,9 +142,11 @@ def _trait_lines(traits: dict[str, Any]) -> list[str]:
     lines = [f"{name.replace('_', ' ')}: {_shown(value)}" for name, value in traits.items()]
     if not inner:
         return lines
-    # What a wrapper requires is what the attack inside does.
-    kept = [line for line in lines if not line.startswith(("needs", "families"))]
-    return [*kept, f"needs and families: those of its parameter {' and '.join(inner)}"]
+    # A wrapper requires what the attack inside does, and does what the defence inside does.
+    names = [name for name in ("needs", "hides", "alters", "families") if name in traits]
+    kept = [line for line in lines if not line.startswith(tuple(names))]
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    return [*kept, f"{listed}: those of its parameter {' and '.join(inner)}"]
 
 
 def _one_line(entry: dict[str, Any]) -> str:

@@ -170,7 +170,7 @@ def _floor_terms(spec: MatchSpec, victim: Victim) -> FloorTerms:
 
 def _distorted(chain: tuple[Defense, ...]) -> frozenset[str]:
     """Return the fields no equation can be solved by; labels stay, their floor knows rho."""
-    return frozenset[str]().union(*(link.alters for link in chain)) - {"label"}
+    return frozenset[str]().union(*(link.traits.alters for link in chain)) - {"label"}
 
 
 def _flip_rate(chain: tuple[Defense, ...]) -> float | None:

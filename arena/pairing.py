@@ -253,7 +253,7 @@ def _names(spec: MatchSpec) -> tuple[str, ...]:
 
 def revealed(target: Target, chain: tuple[Defense, ...]) -> frozenset[str]:
     """Return the answer fields that leave a defence chain."""
-    return frozenset(target.reveals).difference(*(link.hides for link in chain))
+    return frozenset(target.reveals).difference(*(link.traits.hides for link in chain))
 
 
 def why_not(
@@ -265,6 +265,10 @@ def why_not(
     if not requires.families & families:
         learns = _listed(requires.families)
         return f"{attack.name} learns {learns}, the target is {_listed(families)}"
+    for link in chain:
+        if not link.traits.families & families:
+            protects = _listed(link.traits.families)
+            return f"{link.name} protects {protects}, the target is {_listed(families)}"
     fields = revealed(target, chain)
     if not any(need <= fields for need in requires.needs):
         wanted = " or ".join(_listed(need) for need in requires.needs)

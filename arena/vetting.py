@@ -72,7 +72,11 @@ def _traits_fault(cls: type[Plugin]) -> str:
             ("requires_knowledge", cls.requires_knowledge, GRANTS),
         ]
     elif issubclass(cls, Defense):
-        traits = [("hides", cls.hides, FIELDS), ("alters", cls.alters, FIELDS)]
+        traits = [
+            ("hides", cls.hides, FIELDS),
+            ("alters", cls.alters, FIELDS),
+            ("families", cls.families, FAMILIES),
+        ]
     elif issubclass(cls, Target):
         shown = frozenset(cls.model_fields["reveals"].default or ())
         traits = [

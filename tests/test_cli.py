@@ -471,7 +471,7 @@ def test_plugins_as_json(shell: Shell) -> None:
     common = {"kind", "name", "distribution", "version", "module", "summary", "reference"}
     own = {
         "attack": {"needs", "families", "requires_knowledge", "baseline", "wraps"},
-        "defense": {"hides", "alters", "stateful"},
+        "defense": {"hides", "alters", "stateful", "families", "wraps"},
         "target": {"family", "can_reveal"},
     }
     for plugin in data["plugins"]:

@@ -12,6 +12,7 @@ from conftest import Writer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arena.api import ANY, Traits
 from arena.errors import ArenaError
 from arena.pairing import MatchSpec, plan, playable, selected
 from arena.tournament import Tournament, load
@@ -19,6 +20,7 @@ from arena.tournament import Tournament, load
 REGISTRY = toys.registry()
 TARGETS = ("box", "box: {width: 3}", "box: {reveals: [label, score]}")
 DEFENSES = ("none", "noise: {rate: 0.1}", "[noise: {rate: 0.2}, mute]")
+GUARD = "tree-guard protects forest, tree, the target is halfspace"
 ATTACKS = ("probe", "probe: {size: 4}", "repeat: {attack: probe}", "scorer")
 
 
@@ -62,6 +64,9 @@ def test_every_attack_meets_every_defended_target(tournament_file: Writer) -> No
         (text(["box: {reveals: [score]}"], attacks=["scorer"]), ""),
         (text(defenses=["mute"]), "probe needs label, clients see nothing"),
         (text(defenses=["[noise: {rate: 0.1}, mute]"]), "probe needs label, clients see nothing"),
+        (text(defenses=["twice: {defense: mute}"]), "probe needs label, clients see nothing"),
+        (text(defenses=["[none, tree-guard]"]), GUARD),
+        (text(defenses=["twice: {defense: tree-guard}"]), GUARD.replace("tree-guard", "twice")),
         (text(attacks=["repeat: {attack: scorer}"]), "repeat needs score, clients see label"),
         (text(attacks=["tree-only"]), "tree-only learns tree, the target is halfspace"),
         (
@@ -90,6 +95,16 @@ def test_a_pair_that_cannot_meet_says_why(
 ) -> None:
     (tmp_path / "d.csv").write_text("a,y\n1,u\n2,v\n")
     assert only(tournament_file(lines)).skipped == reason
+
+
+def test_a_wrapper_does_what_the_defence_inside_does() -> None:
+    inner = toys.Twice(defense=toys.Noise(rate=0.1))
+    assert inner.traits == Traits(frozenset(), frozenset({"label"}), False, ANY)
+    assert inner.flip_rate() is None
+    assert toys.Twice(defense=toys.NoDefense()).flip_rate() == 0
+    traits = toys.Twice(defense=toys.Twice(defense=toys.Treeguard())).traits
+    assert (traits.stateful, traits.families) == (True, {"tree", "forest"})
+    assert toys.Twice(defense=toys.Mute()).traits.hides == {"label"}
 
 
 def test_what_leaves_a_chain(tournament_file: Writer) -> None:

@@ -91,6 +91,7 @@ BROKEN = {
         "    hides = ['label']\n"
     ): "defence X: its hides must be a set of names, not ['label']",
     defense("    alters = {'labels'}\n"): "defence X: its alters cannot be 'labels'; did you mean",
+    defense("    families = {'treee'}\n"): "defence X: its families cannot be 'treee'; did you",
     target(
         "    family = 'treee'\n"
     ): "target X: its family cannot be 'treee'; did you mean 'tree'?",

@@ -76,6 +76,14 @@ class Mute(_Defends):
     hides: ClassVar[frozenset[str]] = frozenset({"label"})
 
 
+class Treeguard(_Defends):
+    """Protects trees, and remembers."""
+
+    name = "tree-guard"
+    families: ClassVar[frozenset[str]] = frozenset({"tree", "forest"})
+    stateful: ClassVar[bool] = True
+
+
 class Twice(_Defends):
     """A wrapper."""
 
@@ -170,7 +178,7 @@ class Mixed(_Attacks):
 
 
 PLUGINS: tuple[type[Plugin], ...] = (
-    *(Box, Table, Fussy, NoDefense, Noise, Mute, Twice),
+    *(Box, Table, Fussy, NoDefense, Noise, Mute, Treeguard, Twice),
     *(Base, Probe, Scorer, Insider, TreeOnly, Repeat, Mixed),
 )
 
