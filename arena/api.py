@@ -93,11 +93,8 @@ class Plugin(BaseModel):
     def parts(self) -> Iterator[Plugin]:
         """Yield this plugin, and those in its parameters with theirs."""
         yield self
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            for inner in value if isinstance(value, (list, tuple)) else (value,):
-                if isinstance(inner, Plugin):
-                    yield from inner.parts()
+        for plugin in _inner(self, Plugin):
+            yield from plugin.parts()
 
     def title(self) -> str:
         """Return the name on boards: data set, and the parameters that differ from defaults."""
@@ -125,9 +122,13 @@ def _canonical(value: Any) -> Any:
 
 
 def _inner(plugin: Plugin, kind: type[P]) -> list[P]:
-    """Return the plugins of a kind among the parameters of one."""
-    values = [getattr(plugin, name) for name in type(plugin).model_fields]
-    return [value for value in values if isinstance(value, kind)]
+    """Return the plugins of a kind among the parameters of one, and in lists of them."""
+    found: list[P] = []
+    for name in type(plugin).model_fields:
+        value = getattr(plugin, name)
+        values = value if isinstance(value, (list, tuple)) else (value,)
+        found += [inner for inner in values if isinstance(inner, kind)]
+    return found
 
 
 def _short(value: Any) -> str:

@@ -173,10 +173,11 @@ def board(folder: Path, by: By, fmt: Format) -> int:
 @click.argument("folder", metavar="DIR", type=_FILE)
 @click.option("--out", type=_FILE, help="Files to write, without ending.  [default: DIR/curves]")
 def plot(folder: Path, out: Path | None) -> int:
-    """Draw the learning curves of a folder of results, as PNG and as SVG.
+    """Draw the learning curves of a folder of results.
 
-    The goal's metric against queries, a panel a target: the median over the repetitions, and a
-    band from 10 % to 90 % of them. It needs matplotlib: pip install 'extraction-arena[plot]'.
+    As PNG and as SVG: the goal's metric against queries, a panel a target, the median over the
+    repetitions with a band from 10 % to 90 % of them. It needs matplotlib:
+    pip install 'extraction-arena[plot]'.
 
     Examples:
 
