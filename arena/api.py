@@ -419,6 +419,11 @@ class Attack(Plugin):
     baseline: ClassVar[bool] = False
 
     @property
+    def silent(self) -> bool:
+        """Whether it asks nothing: no answer field is among what it needs."""
+        return all(not need for need in self.requirements.needs)
+
+    @property
     def requirements(self) -> Requirements:
         """What it requires; a wrapper requires what the attacks in its parameters require."""
         inner = _inner(self, Attack)

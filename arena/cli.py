@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from arena.boards import Format
     from arena.duels import By
     from arena.settings import Isolation
-    from arena.tournament import Tournament
 
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 _FILE = click.Path(path_type=Path)
@@ -101,7 +100,9 @@ def run(
     tournament = load(file).with_(repetitions, budget)
     playable(tournament, only)
     if dry_run:
-        _print(_forecast(tournament, out, only, fresh))
+        from arena.forecast import forecast
+
+        _print(forecast(tournament, out, only, fresh))
         return 0
     from arena import boards, engine
     from arena.progress import LiveProgress
@@ -114,35 +115,18 @@ def run(
     return 1 if any(record.status.faulty for record in records) else 0
 
 
-def _forecast(tournament: Tournament, out: Path | None, only: str | None, fresh: bool) -> str:
-    from arena import engine, pairing
-
-    specs = [s for s in pairing.plan(tournament) if pairing.selected(s, only)]
-    meeting = [s for s in specs if not s.skipped]
-    todo = meeting if fresh else engine.to_play(tournament, out, only)
-    most = sum(s.budget for s in todo)
-    lines = [
-        f"{_matches(len(meeting))}: {len({s.target.label for s in meeting})} targets, "
-        f"{len({s.defense.label for s in meeting})} defences, "
-        f"{len({s.attack.label for s in meeting})} attacks, {tournament.repetitions} repetitions",
-        f"{len(todo):,} to be played, {len(meeting) - len(todo):,} stored",
-        f"at most {most:,} queries, ${most * tournament.price:,.2f}",
-    ]
-    skipped = dict.fromkeys((s.title, s.skipped) for s in specs if s.skipped)
-    lines += [f"skipped: {title}: {reason}" for title, reason in skipped]
-    return "\n".join(lines) + "\n"
-
-
-def _matches(number: int) -> str:
-    return f"{number:,} match{'es' if number != 1 else ''}"
-
-
 def _print(text: str) -> None:
     """Print to standard output; to nowhere once its reader is gone, as after ``| head``."""
     try:
         click.echo(text, nl=False)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ArenaError(
+            f"standard output cannot be written: {error.strerror}; results are stored, "
+            "arena board prints them"
+        ) from error
 
 
 @cli.command()
@@ -259,11 +243,12 @@ def validate(file: Path) -> int:
     """
     from arena.pairing import plan, playable
     from arena.tournament import load
+    from arena.wording import plural
 
     tournament = load(file)
     pairs = len(playable(tournament))
     skipped = len(plan(tournament.with_(repetitions=1))) - pairs
-    text = f"{file} is valid: {_matches(pairs * tournament.repetitions)}"
+    text = f"{file} is valid: {plural(pairs * tournament.repetitions, 'match', 'matches')}"
     if skipped:
         text += f" ({skipped} pairs cannot meet: arena run {file} --dry-run says why)"
     _print(text + "\n")

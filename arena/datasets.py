@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from http.client import HTTPException
@@ -189,7 +190,10 @@ def _from_openml(number: int, title: str) -> Table:
 
     where = f"OpenML data set {number}"
     try:
-        bunch = fetch_openml(data_id=number, as_frame=False, parser="liac-arff")
+        # It warns before it fails, and what fails is said below.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            bunch = fetch_openml(data_id=number, as_frame=False, parser="liac-arff")
     except (OSError, HTTPException) as error:
         raise ArenaError(
             f"{where} could not be downloaded ({_one_line(error)}): check the network, or name a "

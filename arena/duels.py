@@ -75,6 +75,7 @@ class _View:
     shared: str
     lead: str
     named: str
+    rank: str = "#"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _titled(duel: _Duel) -> str:
 
 _VIEWS = {
     "target": _View(_target, _defense, _titled, "defence", "against", "attack"),
-    "attack": _View(_attack, _target, _defense, "target", "on", "defence"),
+    "attack": _View(_attack, _target, _defense, "target", "on", "defence", "rank"),
     "defense": _View(_defense, _target, _titled, "target", "on", "attack"),
 }
 
@@ -161,7 +162,7 @@ def _table(
     goals = [wording.level(terms.goal, g) + "*" * (g in given) for g in terms.goal.reach]
     return Table(
         title=title,
-        columns=("#", view.named, *goals, *[column.heading for column in extras]),
+        columns=(view.rank, view.named, *goals, *[column.heading for column in extras]),
         align="rl" + "r" * len(goals) + "".join(column.align for column in extras),
         blocks=tuple(Block(name, tuple(lines)) for name, lines in blocks.items()),
         shared=view.shared,

@@ -52,8 +52,9 @@ class Row:
         runs: runs that count; void, skipped, interrupted and unplayed ones do not.
         best: median over the runs of the best value each was scored at any of its checkpoints, the
             worse half taken; runs that were never scored are left out; None if none was.
-        price: dollars of ``ert``.
-        floor_ratio: ``ert`` over the information floor; None where there is none.
+        price: dollars of ``ert``; None when never reached, or when nothing was asked.
+        floor_ratio: ``ert`` over the information floor; None where there is none, or when nothing
+            was asked.
         status: the most serious among its runs.
         reason: of the first run with that status.
         published: queries to the goal as published elsewhere; None where there is no such figure.
@@ -160,6 +161,7 @@ def rows(pair: Pair, terms: BoardTerms, given: Mapping[tuple[str, float], str]) 
     successes = [int(s) for s in pair.hits.sum(axis=0)]
     spent = [int(q) for q in pair.costs.sum(axis=0)]
     lows, highs = _intervals(pair)
+    free = not any(r.queries or any(c.queries for c in r.curve) for r in pair.records)
     made = []
     for j, level in enumerate(terms.goal.reach):
         ert = spent[j] / successes[j] if successes[j] else None
@@ -177,8 +179,8 @@ def rows(pair: Pair, terms: BoardTerms, given: Mapping[tuple[str, float], str]) 
                 successes=successes[j],
                 runs=len(pair.records),
                 best=pair.best,
-                price=None if ert is None else ert * terms.price,
-                floor_ratio=_floor_ratio(pair, terms.goal, level, ert),
+                price=None if ert is None or free else ert * terms.price,
+                floor_ratio=None if free else _floor_ratio(pair, terms.goal, level, ert),
                 status=pair.status,
                 reason=pair.reason,
                 published=_published(pair, terms, level),
@@ -209,7 +211,7 @@ def _pair(key: tuple[str, str, str], entries: list[Entry], terms: BoardTerms) ->
         records=records,
         costs=np.array(charged, dtype=np.int64).reshape(shape),
         hits=np.array([[q is not None for q in run] for run in first], dtype=bool).reshape(shape),
-        best=median(bests) if bests else None,
+        best=_finite(median(bests)) if bests else None,
         status=status,
         reason=reason,
         end=_end(records, runs),
@@ -222,7 +224,8 @@ def _end(
     ends = [(r.queries, run[-1][1]) for r, run in zip(records, runs, strict=True) if run]
     if not ends:
         return None
-    return float(median(q for q, _ in ends)), float(median(value for _, value in ends))
+    value = _finite(median(value for _, value in ends))
+    return None if value is None else (float(median(q for q, _ in ends)), value)
 
 
 def _scores(record: Record, terms: BoardTerms) -> list[tuple[int, float]]:

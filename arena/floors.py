@@ -17,8 +17,10 @@ def information_floor(terms: FloorTerms, goal: Goal, level: float) -> float | No
     A halfspace that answers labels gives at most 1 - H(rho) bits a query, and its unit normal must
     be known to a cap of the sphere. Equation solving (Tramer et al., USENIX Security 2016, 4.1)
     asks d + 1 real answers of a linear model, d without an intercept; where such answers leave the
-    defences, the floor is the smaller of the two. It supposes that they leave undistorted and that
-    the model is wanted exactly: at a loose level a run may come some queries below it.
+    defences undistorted, the floor is the smaller of the two. From m such answers the best estimate
+    of a uniform unit normal is at an angle of squared cosine m/d from it, on average, so that a
+    loose level asks for fewer than all. No floor is known where real answers leave distorted: two
+    digits of a score still say more than a label.
 
     Args:
         terms: family, width and intercept of the target, and what its answers say.
@@ -28,9 +30,9 @@ def information_floor(terms: FloorTerms, goal: Goal, level: float) -> float | No
     Returns:
         Queries; None where theory gives no floor, or where labels tell nothing at all.
     """
-    if terms.rho is None or terms.width < 1:
+    if terms.rho is None or terms.width < 1 or not _REAL_VALUED.isdisjoint(terms.distorted):
         return None
-    floors = [_label_floor(terms, goal, level), _equation_floor(terms, goal)]
+    floors = [_label_floor(terms, goal, level), _equation_floor(terms, goal, level)]
     return min((f for f in floors if f is not None), default=None)
 
 
@@ -61,11 +63,13 @@ def _label_floor(terms: FloorTerms, goal: Goal, level: float) -> float | None:
     return label_floor(_weights(terms), chord, terms.rho or 0.0)
 
 
-def _equation_floor(terms: FloorTerms, goal: Goal) -> float | None:
+def _equation_floor(terms: FloorTerms, goal: Goal, level: float) -> float | None:
     covered = goal.metric in _EXACT_GOALS or _is_angle(terms, goal)
     if terms.family not in _LINEAR or not covered or _REAL_VALUED.isdisjoint(terms.fields):
         return None
-    return float(_weights(terms))
+    chord = _chord(terms, goal, level)
+    cosine = 1.0 if chord is None else max(0.0, 1 - chord * chord / 2)
+    return float(math.ceil(_weights(terms) * cosine * cosine - 1e-9))
 
 
 def _weights(terms: FloorTerms) -> int:

@@ -60,8 +60,8 @@ def match_page(store: Store, match: str, show_traceback: bool) -> str:
     reason = record.reason if record else entry.skipped
     lines += [f"reason   {reason}"] if reason else []
     if record:
-        lines += [f"queries  {record.queries} in {record.calls} calls", "", _curve(record)]
-        lines += ["", *_final(record)]
+        lines += [f"queries  {record.queries} in {record.calls} calls"]
+        lines += ["", _curve(record), "", *_final(record)] if record.curve else []
     diagnostics = store.diagnostics(key)
     if diagnostics:
         memory = f"{diagnostics.peak_memory:.0f} MiB"

@@ -165,6 +165,7 @@ def _floor_terms(spec: MatchSpec, victim: Victim) -> FloorTerms:
         homogeneous=victim.domain.identity_encoded,
         rho=_flip_rate(spec.defense.plugins),
         fields=tuple(sorted(spec.revealed - _distorted(spec.defense.plugins))),
+        distorted=tuple(sorted(spec.revealed & _distorted(spec.defense.plugins))),
     )
 
 

@@ -58,6 +58,7 @@ class Sealed:
     Attributes:
         name: the attack's.
         baseline: whether it is told the public rows.
+        silent: whether it asks nothing.
         tree: its identity.
         data: its pickle.
         in_main: whether it is defined in the main module.
@@ -65,6 +66,7 @@ class Sealed:
 
     name: str
     baseline: bool
+    silent: bool
     tree: list[Any]
     data: bytes
     in_main: bool = False
@@ -147,13 +149,17 @@ class MatchSpec:
 
     @property
     def seeds(self) -> dict[str, str]:
-        """The seed of every role, from that role's own inputs only (Rule 6)."""
+        """The seed of every role, from that role's own inputs only (Rule 6).
+
+        A defence is no input of an attack that asks nothing.
+        """
         training = self.training.roles
+        silent = (*training, self.attack.plugin.identity(), self.repetition)
         return {
             **self.training.seeds,
             "public": digest("public", *training, self.repetition),
             "defense": digest("defense", *training, self.chain, self.repetition),
-            "attack": digest("attack", *self.identity),
+            "attack": digest("attack", *(silent if self.attack.plugin.silent else self.identity)),
         }
 
     @property
@@ -177,7 +183,9 @@ class MatchSpec:
                 f"{attack.name} cannot be sent to a worker ({one_line(error)}); put it in a module"
             ) from error
         in_main = type(attack).__module__ == "__main__"
-        inside = Sealed(attack.name, attack.baseline, attack.identity(), data, in_main)
+        inside = Sealed(
+            attack.name, attack.baseline, attack.silent, attack.identity(), data, in_main
+        )
         return replace(self, attack=Entrant(self.attack.label, (inside,)))
 
     @property

@@ -111,6 +111,7 @@ class FloorTerms:
         homogeneous: whether the model has no intercept (it lives in R^d).
         rho: the chance that a label is flipped; None when it depends on the query.
         fields: the answer fields that leave the defence chain undistorted, and the label.
+        distorted: those that leave it changed.
     """
 
     family: str
@@ -118,6 +119,7 @@ class FloorTerms:
     homogeneous: bool
     rho: float | None
     fields: tuple[str, ...]
+    distorted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

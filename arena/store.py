@@ -306,7 +306,8 @@ def _floor(text: str | None) -> FloorTerms | None:
     if text is None:
         return None
     data = json.loads(text)
-    return FloorTerms(**{**data, "fields": tuple(data["fields"])})
+    listed = {name: tuple(data[name]) for name in ("fields", "distorted")}
+    return FloorTerms(**{**data, **listed})
 
 
 def _text(text: str) -> str:

@@ -34,6 +34,9 @@ Floats = NDArray[np.float64]
 MOST_VALUES = 100
 """The distinct values a text column, and the classes a label, may have."""
 
+MOST_DECIMALS = 20
+"""The classes a label may have that is written in decimals."""
+
 LARGEST = 1e100
 """Numbers beyond this are refused: their squares would overflow in kernels and scalers."""
 
@@ -178,9 +181,10 @@ def _classes(labels: list[str], where: str) -> tuple[NDArray[np.int64], tuple[st
     names = sorted(set(labels))
     if all(map(_WHOLE.fullmatch, names)):
         names.sort(key=int)
-    if len(names) > MOST_VALUES:
+    numbers = all(map(_NUMBER.fullmatch, names)) and not all(map(_WHOLE.fullmatch, names))
+    if len(names) > (MOST_DECIMALS if numbers else MOST_VALUES):
         raise ArenaError(
-            f"{where}: the label has {len(names)} classes, more than {MOST_VALUES}, and looks "
+            f"{where}: the label has {len(names)} classes, too many, and looks "
             "continuous; choose another label column, or put its values in bins"
         )
     if len(names) < 2:

@@ -62,7 +62,7 @@ def level(goal: Goal, value: float) -> str:
 
 def never(row: Row, terms: BoardTerms) -> tuple[str, str]:
     """Write that a goal was never reached, and the best that was scored instead."""
-    best = "" if row.best is None else f"(best {score(row.best, terms.goal)})"
+    best = "(not scored)" if row.best is None else f"(best {score(row.best, terms.goal)})"
     return f"> {number(terms.budget)}", best
 
 

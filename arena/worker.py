@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -47,6 +48,8 @@ def initialise() -> None:
     """Make this process a worker: quiet on standard output, and ended with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     hide_memory()
+    # They would come once a refit, from every worker, to whoever looks at the progress.
+    warnings.filterwarnings("ignore", module="sklearn")
     _take_a_core()
     os.dup2(sys.stderr.fileno(), 1)
     threading.Thread(target=_end_with_parent, daemon=True).start()

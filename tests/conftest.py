@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from sites import Site
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 # One thread for BLAS, before anything imports numpy: tests share the machine's cores.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# The first example of a test imports what it needs; a slow machine is no failure.
+settings.register_profile("arena", deadline=None)
+settings.load_profile("arena")
 
 Writer = Callable[[str], Path]
 Runner = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -79,12 +79,12 @@ wine
 ---  ----------------------------  -------------  ---------------------  -------  ------
      against label-flip(rate=0.1)
   1  eat                             9       2/2  > 100 (best .944) 0/2      4.5  [1]
-  2  public-data (baseline)          0       2/2  > 100 (best .85)  0/2        0
+  2  public-data (baseline)          0       2/2  > 100 (best .85)  0/2
   -  solve                               skipped                      -           [2]
 
      against none
   1  eat                           6.5 [5-8] 2/2     15 [10-20]     2/2      7.5
-  2  public-data (baseline)          0       2/2  > 100 (best .85)  0/2        0
+  2  public-data (baseline)          0       2/2  > 100 (best .85)  0/2
 * >= .80 on wine: given away by public-data, which asks nothing; shown, not ranked.
 
 Attacks overall

@@ -316,13 +316,13 @@ def test_a_dry_run_plays_nothing(shell: Shell, file: Path, tmp_path: Path) -> No
     code, out, err = shell("run", file, "--dry-run")
     assert (code, err) == (0, "")
     assert out == (
-        "6 matches: 1 targets, 1 defences, 3 attacks, 2 repetitions\n"
+        "6 matches: 1 target, 1 defence, 3 attacks, 2 repetitions\n"
         "6 to be played, 0 stored\n"
         "at most 120 queries, $0.01\n"
     )
     assert {p.name for p in tmp_path.iterdir()} == {"t.yaml", "d.csv"}
     out = shell("run", file, "--dry-run", "--only", "const*", "--repetitions", 1, "--budget", 5)[1]
-    assert out.startswith("1 match: 1 targets, 1 defences, 1 attacks, 1 repetitions\n1 to be")
+    assert out.startswith("1 match: 1 target, 1 defence, 1 attack, 1 repetition\n1 to be")
     assert "at most 5 queries" in out
 
 

@@ -485,6 +485,8 @@ def test_ctrl_c_stores_what_is_finished_and_ends_the_workers(tmp_path: Path) -> 
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell starts what stands before & deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
     def some() -> bool:

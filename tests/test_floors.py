@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,12 +113,28 @@ def test_real_answers_of_a_linear_family_give_equations(field: str) -> None:
     assert information_floor(halfspace(fields=fields), parameters, 1e-6) == 30
 
 
-def test_labels_are_cheaper_than_equations_at_a_loose_level() -> None:
-    fields = ("label", "score")
-    labels = information_floor(halfspace(), GEOMETRIC, 1.2)
+def test_a_loose_level_asks_for_fewer_equations() -> None:
+    # From m exact answers the angle's squared cosine is m/d on average.
+    real = halfspace(fields=("label", "score"))
+    for level, answers in ((1e-4, 30), (0.3, 28), (1.2, 3)):
+        assert information_floor(real, GEOMETRIC, level) == answers
+    drawn = np.random.default_rng(0).standard_normal((4000, 30))
+    known = np.square(drawn[:, :28]).sum(axis=1) / np.square(drawn).sum(axis=1)
+    assert known.mean() == pytest.approx((1 - 0.3**2 / 2) ** 2, abs=0.03)
+
+
+def test_the_floor_is_the_smaller_one_of_labels_and_equations() -> None:
+    wide = information_floor(halfspace(fields=("label", "score")), GEOMETRIC, 1.4)
+    labels = information_floor(halfspace(), GEOMETRIC, 1.4)
     assert labels is not None
-    assert labels < 30
-    assert information_floor(halfspace(fields=fields), GEOMETRIC, 1.2) == labels
+    assert wide == min(labels, 1.0)
+
+
+def test_no_floor_is_known_of_distorted_real_answers() -> None:
+    rounded = replace(halfspace(), distorted=("probabilities",))
+    assert information_floor(rounded, GEOMETRIC, 1e-3) is None
+    flipped = replace(halfspace(), distorted=("label",))
+    assert information_floor(flipped, GEOMETRIC, 1e-3) is not None
 
 
 @pytest.mark.parametrize(

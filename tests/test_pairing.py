@@ -11,10 +11,12 @@ import toys
 from conftest import Writer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from playground import tournament
 
-from arena.api import ANY, Traits
+from arena.api import ANY, Attack, Traits
 from arena.errors import ArenaError
 from arena.pairing import MatchSpec, plan, playable, selected
+from arena.registry import build, installed
 from arena.tournament import Tournament, load
 
 REGISTRY = toys.registry()
@@ -353,3 +355,16 @@ def test_a_training_is_shared_unless_something_of_it_differs(tournament_file: Wr
     assert len(keys("retrain: true")) == 3
     assert not keys("goal: {size: 4400}") & keys()
     assert not keys("knowledge: {pool: 1}") & keys()
+
+
+def test_a_defence_is_no_input_of_an_attack_that_asks_nothing() -> None:
+    silent = build(installed(), "attack", "public-data", {}, None)
+    asking = build(installed(), "attack", "random", {}, None)
+    assert isinstance(silent, Attack)
+    assert isinstance(asking, Attack)
+    assert (silent.silent, asking.silent) == (True, False)
+    defenses = [build(installed(), "defense", name, {}, None) for name in ("none", "label-only")]
+    t = tournament([silent, asking], defenses)  # type: ignore[arg-type]
+    seeds = {(s.attack.label, s.defense.label): s.seeds["attack"] for s in plan(t)}
+    assert seeds["public-data", "none"] == seeds["public-data", "label-only"]
+    assert seeds["random", "none"] != seeds["random", "label-only"]
