@@ -41,6 +41,9 @@ _OWN_ENDS = frozenset(
 )
 """What a cell may say of its end."""
 
+_SCORERS_ENDS = frozenset({Status.BROKE_A_RULE, Status.OUT_OF_MEMORY})
+"""What a cell may say instead of labels."""
+
 
 class Killed(Exception):
     """A cell was killed from outside, or by itself as if it were; its match may be played again."""
@@ -227,7 +230,7 @@ class _Scorer:
             if message.kind not in (Kind.LABELS, Kind.END):
                 raise Malformed("sends what is not asked for")
             if message.kind == Kind.END:
-                raise Faulty(wire.ending_of(message, _OWN_ENDS))
+                raise Faulty(wire.ending_of(message, _SCORERS_ENDS))
         except (Gone, Hung, Malformed) as error:
             running.fail(error)
         return message
@@ -249,11 +252,14 @@ def _serve(channel: Channel, door: Door, keep: Keep) -> Ending:
     domain, classes = door.knowledge.domain, len(door.knowledge.classes)
     d, width = domain.d, domain.width
     most = max(8 * d * door.remaining, wire.most_bytes_of_snapshot(width, classes))
-    snapshots, over = 0, False
+    snapshots, kept, over = 0, 0, False
     while True:
         message = channel.receive(most)
         if message.kind == Kind.END:
-            return wire.ending_of(message, _OWN_ENDS)
+            ending = wire.ending_of(message, _OWN_ENDS)
+            if ending.status == Status.FINISHED and not kept:
+                raise Malformed("ends without proposing a surrogate; yield at least one")
+            return ending
         if over:
             raise Malformed("goes on after its last surrogate")
         if message.kind == Kind.ASK:
@@ -265,6 +271,7 @@ def _serve(channel: Channel, door: Door, keep: Keep) -> Ending:
             # Only the last may come undue: more tries at one price would be chosen among by scores.
             over = not door.checkpoint_due and bool(message.flags)
             if door.checkpoint_due or over:
+                kept += 1
                 keep(wire.snapshot_of(message, width, classes))
         else:
             raise Malformed("sends what no attack may send")

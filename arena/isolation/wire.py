@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from arena.answers import FIELDS, Answer
 from arena.api import Floats, Labels
+from arena.errors import LONGEST_REASON, in_one_line
 from arena.records import Ending, Status
 from arena.snapshots import MOST_BYTES, Linear, Pickled, Snapshot
 
@@ -181,13 +182,15 @@ class Channel:
         while True:
             try:
                 sent = self._socket.send(rest)
-                if sent == len(rest):
-                    return
-                rest = memoryview(rest)[sent:]
             except BlockingIOError:
-                self._in_time()
+                sent = 0
             except OSError as error:
                 raise Gone from error
+            if sent == len(rest):
+                return
+            # Looked at after every part: whoever reads slowly enough always has one to read.
+            self._in_time()
+            rest = memoryview(rest)[sent:]
 
     def _in_time(self) -> None:
         if self.deadline is not None and monotonic() > self.deadline:
@@ -352,6 +355,8 @@ def send_ending(channel: Channel, ending: Ending) -> None:
 def ending_of(message: Message, allowed: Collection[Status]) -> Ending:
     """Read how an attack ended, by what it says itself.
 
+    A reason is given where it did not end well, in one line.
+
     Raises:
         Malformed: it is no JSON of three texts, or another status than those allowed.
     """
@@ -362,4 +367,7 @@ def ending_of(message: Message, allowed: Collection[Status]) -> Ending:
         raise Malformed("says how it ended in words that are not understood") from error
     if not all(isinstance(part, str) for part in parts) or parts[0] not in list(allowed):
         raise Malformed("says how it ended in words that are not understood")
-    return Ending(Status(parts[0]), parts[1][:1000], parts[2])
+    status = Status(parts[0])
+    if not status.faulty:
+        return Ending(status)
+    return Ending(status, in_one_line(parts[1], LONGEST_REASON), parts[2])
