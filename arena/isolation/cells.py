@@ -102,7 +102,7 @@ class CellSeat:
         )
         try:
             with _Running(self, task) as channel:
-                return _serve(channel, door, keep)
+                return _serve(channel, door, keep, spec.limits.memory << 20)
         except Faulty as fault:
             return fault.ending
 
@@ -247,11 +247,12 @@ class _Remote:
         return self._scorer.labels(X)
 
 
-def _serve(channel: Channel, door: Door, keep: Keep) -> Ending:
-    """Answer what a cell asks, and keep what it proposes, until it ends."""
+def _serve(channel: Channel, door: Door, keep: Keep, memory: int) -> Ending:
+    """Answer what a cell of so many bytes asks, and keep what it proposes, until it ends."""
     domain, classes = door.knowledge.domain, len(door.knowledge.classes)
     d, width = domain.d, domain.width
-    most = max(8 * d * door.remaining, wire.most_bytes_of_snapshot(width, classes))
+    # A large budget is no licence to announce more than a cell can hold.
+    most = max(min(8 * d * door.remaining, memory), wire.most_bytes_of_snapshot(width, classes))
     snapshots, kept, over = 0, 0, False
     while True:
         message = channel.receive(most)
