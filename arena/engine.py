@@ -215,7 +215,8 @@ def _pickled(spec: MatchSpec | TargetSpec) -> bytes:
 def _clear_partial_stages(folder: Path) -> None:
     """Remove what a run that was killed while it trained has left."""
     for partial in (folder / "stages").glob(f"*{worker.PARTIAL}"):
-        partial.unlink()
+        # A worker of that run may be removing it, too.
+        partial.unlink(missing_ok=True)
 
 
 def _to_play(

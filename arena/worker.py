@@ -100,6 +100,7 @@ def train(spec: bytes, path: Path) -> str:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        partial.unlink(missing_ok=True)
         sentence = str(error) if isinstance(error, ArenaError) else one_line(error)
         return f"{sentence}\n{traceback.format_exc()}"
     return ""
@@ -156,7 +157,11 @@ def _in_a_cell(match: MatchSpec, stage: Stage, build: str) -> tuple[Record, Diag
 def _cells() -> Cells:
     """Return the warm server of this thread, started when it is needed first."""
     if getattr(_of_thread, "cells", None) is None:
-        _of_thread.cells = Cells()
+        try:
+            _of_thread.cells = Cells()
+        except ArenaError:
+            # It may have been killed; one that does not start twice does not start.
+            _of_thread.cells = Cells()
     cells: Cells = _of_thread.cells
     return cells
 
