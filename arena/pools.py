@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -18,6 +19,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import reduction
 from time import sleep
 from typing import Any
 
@@ -40,7 +42,21 @@ def process_pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload(["arena.worker"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=worker.initialise)
+    return ProcessPoolExecutor(
+        workers, mp_context=context, initializer=worker.initialise, initargs=(_Terminal(),)
+    )
+
+
+class _Terminal:
+    """Our standard input, which a worker gets as the number of a descriptor: debuggers read it."""
+
+    def __reduce__(self) -> tuple[Callable[..., int], tuple[Any, ...]]:
+        # Python has none where it was started without, and 0 is any file then.
+        return (int, (-1,)) if sys.__stdin__ is None else (_detached, (reduction.DupFd(0),))
+
+
+def _detached(shared: Any) -> int:
+    return int(shared.detach())
 
 
 def over_pools(

@@ -43,9 +43,17 @@ _SLACK = 60.0
 """Seconds beside those of an attack and of its scoring in which a match must end."""
 
 
-def initialise() -> None:
-    """Make this process a worker: quiet on standard output, and ended with its parent."""
+def initialise(terminal: int) -> None:
+    """Make this process a worker: quiet on standard output, and ended with its parent.
+
+    Args:
+        terminal: a descriptor of its standard input from now on, negative where there is none.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if terminal >= 0:
+        os.dup2(terminal, 0)
+        os.close(terminal)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
     hide_memory()
     _take_a_core()
     os.dup2(sys.stderr.fileno(), 1)
