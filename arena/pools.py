@@ -42,13 +42,13 @@ def process_pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload(["arena.worker"])
-    return ProcessPoolExecutor(
-        workers, mp_context=context, initializer=worker.initialise, initargs=(_Terminal(),)
-    )
+    terminal: Any = _Terminal()
+    start, given = worker.initialise, (terminal,)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=given)
 
 
 class _Terminal:
-    """Our standard input, which a worker gets as the number of a descriptor: debuggers read it."""
+    """Our standard input, for debuggers; a worker gets it as the number of a descriptor."""
 
     def __reduce__(self) -> tuple[Callable[..., int], tuple[Any, ...]]:
         # Python has none where it was started without, and 0 is any file then.

@@ -293,5 +293,5 @@ def _main(sealed: Sealed) -> dict[str, Any] | None:
     if not sealed.in_main:
         return None
     preparation = spawn.get_preparation_data("cell")
-    wanted = ("sys_path", "dir", "init_main_from_name", "init_main_from_path")
+    wanted = ("sys_path", "sys_argv", "dir", "init_main_from_name", "init_main_from_path")
     return {key: preparation[key] for key in wanted if key in preparation}

@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from sites import Site
 from arena.cli import main
 from arena.engine import play
 from arena.inspection import match_page
+from arena.isolation import folders
 from arena.isolation.confinement import Confinement
 from arena.records import Diagnostics, Entry, Status
 from arena.registry import installed
@@ -231,6 +233,7 @@ def test_another_distribution_plays_in_cells(
 
 SCRIPT = """\
 import sys
+import tempfile
 
 sys.path.insert(0, sys.argv[1])
 import arena
@@ -338,3 +341,28 @@ def test_what_is_lacking_is_in_words(
     monkeypatch.setattr("arena.isolation.seccomp.available", lambda: filtered)
     lacking = Confinement.prepare(tmp_path).unenforced
     assert tuple(re.split("[:, ]", sentence)[0] for sentence in lacking) == words
+
+
+# ------------------------------------------------------------------------------ folders of cells
+
+
+def test_a_folder_is_swept_once_nobody_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder, lock = folders.claim()
+    (folder / "inner").mkdir()
+    (folder / "inner" / "file").touch()
+    other = tmp_path / "arena-cell-link"
+    other.symlink_to(Path.home())
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1, pass_fds=(lock,))
+    folders.sweep()
+    assert (folder / "inner" / "file").exists()
+    os.close(lock)
+    folders.sweep()
+    assert (folder / "inner" / "file").exists()
+    child.kill()
+    child.communicate()
+    folders.sweep()
+    assert list(tmp_path.iterdir()) == [other]
+    assert Path.home().is_dir()
