@@ -16,6 +16,7 @@ from arena import worker
 from arena.api import Plugin
 from arena.build import forget_sources, match_build, training_build
 from arena.errors import ArenaError, one_line
+from arena.isolation import folders
 from arena.pairing import MatchSpec, Sealed, TargetSpec, plan, selected
 from arena.pools import ExecutorFactory, cores, over_pools, process_pool
 from arena.records import BoardTerms, Diagnostics, Entry, Record, Results, Status
@@ -107,6 +108,7 @@ def play(
             _clear_partial_stages(folder)
             where = isolation or tournament.isolation
             _Run(store, workers or cores(), executor, tell, where).play(todo)
+        folders.sweep()
         return store.results()
 
 
@@ -215,7 +217,8 @@ def _pickled(spec: MatchSpec | TargetSpec) -> bytes:
 def _clear_partial_stages(folder: Path) -> None:
     """Remove what a run that was killed while it trained has left."""
     for partial in (folder / "stages").glob(f"*{worker.PARTIAL}"):
-        partial.unlink()
+        # A worker of that run may be removing it, too.
+        partial.unlink(missing_ok=True)
 
 
 def _to_play(

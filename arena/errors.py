@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_LONGEST = 300
+_LONGEST, LONGEST_REASON = 300, 1000
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 
 
@@ -33,11 +33,16 @@ def one_line(error: BaseException) -> str:
     """Say an exception in one line, the same in every process: without addresses of objects."""
     try:
         text = str(error)
-    except Exception as failure:
+    except BaseException as failure:
         text = f"its __str__ raises {type(failure).__name__}"
-    line = " ".join(f"{type(error).__name__}: {text}".split()).rstrip(": ")
-    line = _ADDRESS.sub("0x...", line).encode(errors="backslashreplace").decode()
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+    return in_one_line(f"{type(error).__name__}: {text}")
+
+
+def in_one_line(text: str, most: int = _LONGEST) -> str:
+    """Make a sentence of what a plugin says: short, printable, without addresses of objects."""
+    line = _ADDRESS.sub("0x...", " ".join(text.split()).rstrip(": "))
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return line if len(line) <= most else f"{line[:most]}..."
 
 
 def closest(name: str, known: Iterable[str]) -> str:

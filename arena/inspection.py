@@ -58,7 +58,7 @@ def match_page(store: Store, match: str, show_traceback: bool) -> str:
     ]
     record = entry.record
     reason = record.reason if record else entry.skipped
-    lines += [f"reason   {reason}"] if reason else []
+    lines += [f"reason   {clean(reason)}"] if reason else []
     if record:
         lines += [f"queries  {record.queries} in {record.calls} calls"]
         lines += ["", _curve(record), "", *_final(record)] if record.curve else []
@@ -67,14 +67,19 @@ def match_page(store: Store, match: str, show_traceback: bool) -> str:
         memory = f"{diagnostics.peak_memory:.0f} MiB"
         lines += ["", f"took {diagnostics.seconds:.3f} s, {memory} at most in its process"]
         if diagnostics.traceback:
-            text = diagnostics.traceback.rstrip()
-            lines += ["", text if show_traceback else "(a traceback is stored: --traceback)"]
+            text = [_printable(line) for line in diagnostics.traceback.splitlines()]
+            shown = text if show_traceback else ["(a traceback is stored: --traceback)"]
+            lines += ["", *shown]
         if diagnostics.output:
             lines += ["", "it printed:", *map(clean, diagnostics.output.splitlines())]
         if diagnostics.unenforced:
             lines += ["", f"not enforced: {diagnostics.unenforced}"]
     lines += ["", json.dumps(specification, indent=2, ensure_ascii=False)]
     return "\n".join(lines) + "\n"
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in line)
 
 
 def export_lines(store: Store) -> Iterator[str]:

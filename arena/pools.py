@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import (
@@ -15,6 +18,9 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import reduction
+from time import sleep
 from typing import Any
 
 from arena import worker
@@ -23,6 +29,12 @@ from arena.errors import ArenaError
 ExecutorFactory = Callable[[int], Executor]
 Submit = Callable[[Executor, Any], "Future[Any]"]
 
+_PAUSES = (0.0, 0.1, 0.5)
+"""Seconds before each try to start a worker."""
+
+_BARREN = 3
+"""So many pools in a row may break before a task of theirs has begun."""
+
 
 def process_pool(workers: int) -> ProcessPoolExecutor:
     """Make a pool of worker processes from a server that has the libraries imported."""
@@ -30,7 +42,21 @@ def process_pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload(["arena.worker"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=worker.initialise)
+    terminal: Any = _Terminal()
+    start, given = worker.initialise, (terminal,)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=given)
+
+
+class _Terminal:
+    """Our standard input, for debuggers; a worker gets it as the number of a descriptor."""
+
+    def __reduce__(self) -> tuple[Callable[..., int], tuple[Any, ...]]:
+        # Python has none where it was started without, and 0 is any file then.
+        return (int, (-1,)) if sys.__stdin__ is None else (_detached, (reduction.DupFd(0),))
+
+
+def _detached(shared: Any) -> int:
+    return int(shared.detach())
 
 
 def over_pools(
@@ -52,7 +78,9 @@ def over_pools(
     """
     waiting: deque[Any] = deque(tasks)
     suspects: deque[Any] = deque()
+    barren = 0
     while waiting or suspects:
+        before = len(waiting), len(suspects)
         alone = bool(suspects)
         source = suspects if alone else waiting
         most = 1 if alone else 2 * workers
@@ -62,6 +90,9 @@ def over_pools(
             yield lost[0], error
         else:
             suspects.extend(lost)
+        barren = barren + 1 if (len(waiting), len(suspects)) == before else 0
+        if barren == _BARREN:
+            raise ArenaError("worker processes end before they begin to play") from error
 
 
 def _drain(pool: Executor, source: deque[Any], most: int, submit: Submit) -> Any:
@@ -89,10 +120,47 @@ def _drain(pool: Executor, source: deque[Any], most: int, submit: Submit) -> Any
 
 def _kept_on_failure(submit: Submit, pool: Executor, task: Any, source: deque[Any]) -> Future[Any]:
     try:
-        return submit(pool, task)
+        return _submitted(partial(submit, pool, task))
     except BrokenExecutor:
         source.appendleft(task)
         raise
+
+
+def _submitted(submit: Callable[[], Future[Any]]) -> Future[Any]:
+    """Hand a task over, which may start a worker.
+
+    Raises:
+        BrokenExecutor: the pool is broken, or what starts its workers has ended.
+    """
+    try:
+        with _uninterrupted():
+            return submit()
+    except (EOFError, OSError) as error:
+        raise BrokenExecutor("a worker cannot be started") from error
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C and SIGTERM: a process that is half started then would be nobody's.
+
+    Processes started meanwhile are deaf to the Ctrl-C that a terminal sends to all of a run.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    due: list[signal.Signals] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        signal.signal(number, lambda given, _: due.append(signal.Signals(given)))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        for first in due[:1]:
+            signal.raise_signal(first)
 
 
 @contextmanager
@@ -103,24 +171,29 @@ def _pool(factory: ExecutorFactory, workers: int) -> Iterator[Executor]:
         ArenaError: its workers do not start.
     """
     others = set(multiprocessing.active_children())
-    pool = _started(factory, workers)
+    pool = None
     try:
+        pool = _started(factory, workers)
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - others:
             child.kill()
         raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _started(factory: ExecutorFactory, workers: int) -> Executor:
     """Open an executor that works; else every match would seem to have ended its worker."""
-    for _ in range(2):
+    for pause in _PAUSES:
+        # What starts workers may have been killed, and is not known to be dead at once.
+        sleep(pause)
         pool = factory(workers)
         try:
-            pool.submit(worker.ready).result()
+            _submitted(partial(pool.submit, worker.ready)).result()
         except BrokenExecutor as error:
             pool.shutdown()
             failure = error

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from arena.api import Attack, Oracle
-from arena.errors import BudgetExhausted, one_line
+from arena.errors import LONGEST_REASON, BudgetExhausted, in_one_line, one_line
 from arena.records import Ending, Status
 from arena.seeds import generator
 from arena.snapshots import RuleBroken, must_predict
@@ -43,7 +43,8 @@ def blamed(name: str, error: BaseException) -> Ending:
         status, what = Status.BROKE_A_RULE, str(error)
     elif isinstance(error, MemoryError):
         status, what = Status.OUT_OF_MEMORY, "ran out of memory"
-    return Ending(status, f"{name}: {what}", traceback.format_exc())
+    reason = in_one_line(f"{name}: {what}", LONGEST_REASON)
+    return Ending(status, reason, traceback.format_exc())
 
 
 def _propose(attack: Attack, oracle: Oracle, seed: str, send: Send) -> None:

@@ -44,9 +44,17 @@ _SLACK = 60.0
 """Seconds beside those of an attack and of its scoring in which a match must end."""
 
 
-def initialise() -> None:
-    """Make this process a worker: quiet on standard output, and ended with its parent."""
+def initialise(terminal: int) -> None:
+    """Make this process a worker: quiet on standard output, and ended with its parent.
+
+    Args:
+        terminal: a descriptor of its standard input from now on, negative where there is none.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if terminal >= 0:
+        os.dup2(terminal, 0)
+        os.close(terminal)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
     hide_memory()
     # They would come once a refit, from every worker, to whoever looks at the progress.
     warnings.filterwarnings("ignore", module="sklearn")
@@ -103,6 +111,7 @@ def train(spec: bytes, path: Path) -> str:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        partial.unlink(missing_ok=True)
         sentence = str(error) if isinstance(error, ArenaError) else one_line(error)
         return f"{sentence}\n{traceback.format_exc()}"
     return ""
@@ -159,7 +168,11 @@ def _in_a_cell(match: MatchSpec, stage: Stage, build: str) -> tuple[Record, Diag
 def _cells() -> Cells:
     """Return the warm server of this thread, started when it is needed first."""
     if getattr(_of_thread, "cells", None) is None:
-        _of_thread.cells = Cells()
+        try:
+            _of_thread.cells = Cells()
+        except ArenaError:
+            # It may have been killed; one that does not start twice does not start.
+            _of_thread.cells = Cells()
     cells: Cells = _of_thread.cells
     return cells
 

@@ -43,7 +43,10 @@ _MOST_NODES = 100_000
 _DEEPEST = 50
 _MOST_DIGITS = 300
 
+_TOO_DEEP = "nested too deeply to be read; flatten it"
+
 _SYNTAX = (
+    (f"({_TOO_DEEP})", r"\1"),
     (r"found character '\\t'.*", "a tab stands where only spaces may; indent with spaces"),
     (
         "mapping values are not allowed here",
@@ -74,12 +77,23 @@ _SYNTAX = (
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own class attribute
+    _depth = 0
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         """Tell a plain scalar from one that is quoted or tagged."""
         if kind is yaml.ScalarNode and implicit[0]:
             return _PLAIN
         return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse what is nested too deeply before Python's stack runs out."""
+        self._depth += 1
+        if self._depth > _DEEPEST + 1:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 @dataclass(frozen=True)
@@ -139,8 +153,6 @@ def parse(text: str, source: str) -> Document:
         mark = _mark_of(text, error.position)
         problem = f"character U+{error.character:04X} is not allowed in YAML; remove it"
         raise ArenaError(located(source, mark, problem)) from None
-    except RecursionError:
-        raise ArenaError(f"{source}: nested too deeply to be read; flatten it") from None
     document = Document(source)
     data = _Reader(document).read(node, (), ()) if node is not None else None
     return Document(source, data, document.values, document.keys)
@@ -167,7 +179,7 @@ class _Reader:
         if any(node is parent for parent in above):
             self.refuse(here, "an anchor contains itself; write the value out")
         if len(above) > _DEEPEST:
-            self.refuse(here, "nested too deeply to be read; flatten it")
+            self.refuse(here, _TOO_DEEP)
         if node.tag not in _TAGS:
             tag = str(node.tag).replace(_STANDARD, "!!")
             self.refuse(here, f"tag '{tag}' has no meaning here; remove it")

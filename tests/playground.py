@@ -229,6 +229,9 @@ class Progress:
     def playing(self, done: int, total: int, record: Record | None) -> None:
         print(done, total, flush=True)
 
+    def unenforced(self, what: str) -> None:
+        pass
+
 
 def main(folder: str, settings: str) -> None:
     """Play in a process of its own, for tests that kill it."""

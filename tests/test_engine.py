@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +21,13 @@ from typing import Any
 import pytest
 from misbehaving import BadDefense, BadTarget, Dies, Fragile, Interrupts, Raises, Returns
 from playground import Fitter, Still, Toy, export, tournament
+from processes import eventually, of_kind, played, processes
 
 from arena import Attack
 from arena.engine import play, to_play
 from arena.errors import ArenaError
 from arena.records import Record, Results, Status
-from arena.store import FILE, Store
+from arena.store import Store
 from arena.tournament import Tournament
 
 TESTS = Path(__file__).parent
@@ -40,15 +41,6 @@ def threads(workers: int) -> Executor:
 
 def in_threads(t: Tournament, folder: Path, **more: Any) -> Results:
     return play(t, folder, workers=2, executor=threads, **more)
-
-
-def played(folder: Path) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    """Return the diagnostics of every stored match: they change when it is played again."""
-    with contextlib.closing(sqlite3.connect(folder / FILE)) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'diagnostics'").fetchone():
-            return {}
-        rows = db.execute("SELECT match, terms, build, seconds, peak_memory FROM diagnostics")
-        return {row[:3]: row[3:] for row in rows}
 
 
 def statuses(results: Results) -> list[Status | None]:
@@ -358,7 +350,7 @@ SETTINGS = {"batches": [1, 2, 3], "repetitions": 4, "workers": 2, "seconds": 0.0
 
 
 def start(folder: Path, **more: Any) -> subprocess.Popen[str]:
-    """Start a run as a process of its own, in a process group of its own."""
+    """Start a run as a process of its own, in a session of its own."""
     command = [sys.executable, str(TESTS / "playground.py"), str(folder)]
     return subprocess.Popen(
         [*command, json.dumps(SETTINGS | more)],
@@ -367,37 +359,6 @@ def start(folder: Path, **more: Any) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-
-
-def members(group: int) -> list[int]:
-    """Return the processes of a group that are alive."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, _, pgrp = path.read_text().rpartition(")")[2].split()[:3]
-            if int(pgrp) == group and state != "Z":
-                found.append(int(path.parent.name))
-    return found
-
-
-def workers_of(group: int) -> list[int]:
-    """Return the worker processes of a run: forked from the server, itself a child of the run."""
-    return [pid for pid in members(group) if _parent(_parent(pid)) == group]
-
-
-def _parent(pid: int) -> int:
-    with contextlib.suppress(OSError):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return 0
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -421,7 +382,7 @@ def killed(folder: Path, whole: str, seed: int, of_worker: bool) -> None:
     time.sleep(rng.random() * 0.03)
     group = process.pid
     if of_worker:
-        for pid in rng.sample(workers_of(group), min(1, len(workers_of(group)))):
+        for pid in rng.sample(of_kind(group, "worker"), min(1, len(of_kind(group, "worker")))):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         _, err = process.communicate(timeout=60)
@@ -429,8 +390,8 @@ def killed(folder: Path, whole: str, seed: int, of_worker: bool) -> None:
     else:
         process.kill()
         process.communicate(timeout=60)
-        assert eventually(lambda: not members(group)), "orphans are left"
-    before = played(folder) if (folder / FILE).exists() else {}
+        assert eventually(lambda: not processes(group)), "orphans are left"
+    before = played(folder)
     again = start(folder)
     _, err = again.communicate(timeout=60)
     assert again.returncode == 0, err
@@ -491,7 +452,7 @@ def test_ctrl_c_stores_what_is_finished_and_ends_the_workers(tmp_path: Path) -> 
 
     def some() -> bool:
         with contextlib.suppress(sqlite3.Error):
-            return bool(played(tmp_path / "out")) and bool(workers_of(process.pid))
+            return bool(played(tmp_path / "out")) and bool(of_kind(process.pid, "worker"))
         return False
 
     assert eventually(some, 30)
@@ -499,7 +460,7 @@ def test_ctrl_c_stores_what_is_finished_and_ends_the_workers(tmp_path: Path) -> 
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, ""), err
     assert err.strip() == "arena: interrupted; the same command goes on where this one stopped"
-    assert eventually(lambda: not members(process.pid), 5), "workers are left"
+    assert eventually(lambda: not processes(process.pid), 5), "workers are left"
     stored = played(tmp_path / "out")
     assert 0 < len(stored) < 120
     with Store.open(tmp_path / "out") as store:

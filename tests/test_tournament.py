@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import toys
-import yaml
 from conftest import Writer
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from arena.errors import ArenaError
 from arena.records import Figure, Goal
@@ -508,103 +502,3 @@ def test_two_plugins_of_one_name_are_told_apart_by_distribution(tournament_file:
     text = VALID.replace("probe", "theirs/probe\n  - {toys/probe: , label: ours}")
     t = load(tournament_file(text), registry)
     assert [e.plugin.identity()[0] for e in t.attacks[:2]] == ["theirs/probe", "toys/probe"]
-
-
-# -------------------------------------------------------------------------------------- any input
-
-SAMPLE = {
-    "name": "x",
-    "seed": 1,
-    "repetitions": 2,
-    "budget": 10,
-    "price": 0.5,
-    "checkpoints": 1.5,
-    "goal": {"metric": "fidelity", "inputs": "uniform", "reach": [0.5, 0.9], "size": 4000},
-    "knowledge": {"hyperparameters": True, "pool": 0, "defense": False},
-    "targets": ["box", {"box": {"width": 3}, "label": "w"}],
-    "defenses": ["none", [{"noise": {"rate": 0.1}}, "mute"], {"twice": {"defense": "none"}}],
-    "attacks": [
-        "probe",
-        {"repeat": {"attack": {"probe": {"size": 4, "rows": [1]}}, "times": 3}},
-        {"mixed": {"attacks": ["scorer"], "spare": {"probe": {"inner": {"x": 1, "y": 2.0}}}}},
-    ],
-}
-VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=5),
-    st.sampled_from(["probe", "box", "none", "repeat", "secret", "label", [], {}, [[]]]),
-    st.sampled_from([{"probe": {"size": 0}}, {"repeat": {"attack": {"x": 1}}}, {"label": "a"}]),
-)
-LINE = re.compile(r"(.*t\.yaml:\d+:\d+: .+|.*t\.yaml: nested too deeply to be read; flatten it)")
-
-
-def _places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner: Any = tree.items() if isinstance(tree, dict) else ()
-    inner = enumerate(tree) if isinstance(tree, list) else inner
-    return [path, *(place for key, value in inner for place in _places(value, (*path, key)))]
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> Any:
-    tree = copy.deepcopy(SAMPLE)
-    for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from([p for p in _places(tree) if p]))
-        holder: Any = tree
-        for part in path[:-1]:
-            holder = holder[part]
-        change = draw(st.sampled_from(["replace", "remove", "add"]))
-        if change == "remove":
-            del holder[path[-1]]
-        elif change == "add" and isinstance(holder, dict):
-            holder[draw(st.text(max_size=5))] = copy.deepcopy(draw(VALUES))
-        else:
-            holder[path[-1]] = copy.deepcopy(draw(VALUES))
-    return tree
-
-
-def check_any(path: Path, text: str) -> None:
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    problem = ""
-    try:
-        load(path, REGISTRY)
-    except ArenaError as error:
-        problem = str(error)
-    lines = problem.split("\n") if problem else []
-    assert all(LINE.fullmatch(line) or "not a text in UTF-8" in line for line in lines)
-    assert all(line.isprintable() for line in lines)
-
-
-@settings(max_examples=300, deadline=None)
-@given(tree=mutated())
-def test_a_mutated_file_is_valid_or_explained(
-    tree: Any, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "t.yaml"
-    check_any(path, yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
-
-
-@settings(max_examples=300, deadline=None)
-@given(data=st.data())
-def test_a_file_with_slips_of_the_pen_is_valid_or_explained(
-    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    text = yaml.safe_dump(SAMPLE, sort_keys=False)
-    for _ in range(data.draw(st.integers(1, 4))):
-        i = data.draw(st.integers(0, len(text)))
-        cut = data.draw(st.integers(0, 4))
-        slip = data.draw(st.text(alphabet=st.sampled_from(" \n\t:-[]{},&*!'\"#0a.~"), max_size=3))
-        text = text[:i] + slip + text[i + cut :]
-    check_any(tmp_path_factory.getbasetemp() / "t.yaml", text)
-
-
-@settings(max_examples=100, deadline=None)
-@given(text=st.text(max_size=60))
-def test_any_text_is_explained(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    check_any(tmp_path_factory.getbasetemp() / "t.yaml", text)
-
-
-def test_the_sample_is_valid(tournament_file: Writer) -> None:
-    read(tournament_file(yaml.safe_dump(SAMPLE)))

@@ -41,6 +41,9 @@ _OWN_ENDS = frozenset(
 )
 """What a cell may say of its end."""
 
+_SCORERS_ENDS = frozenset({Status.BROKE_A_RULE, Status.OUT_OF_MEMORY})
+"""What a cell may say instead of labels."""
+
 
 class Killed(Exception):
     """A cell was killed from outside, or by itself as if it were; its match may be played again."""
@@ -99,7 +102,7 @@ class CellSeat:
         )
         try:
             with _Running(self, task) as channel:
-                return _serve(channel, door, keep)
+                return _serve(channel, door, keep, spec.limits.memory << 20)
         except Faulty as fault:
             return fault.ending
 
@@ -176,7 +179,8 @@ class _Running:
             self._is(Status.TIMED_OUT, f"is not done after {self._limits.wall:g} s")
         ended = self.finish(_GRACE)
         code = ended["code"]
-        if ended["cpu"] >= self._limits.cpu:
+        # The kernel's two accounts of the time used differ a little.
+        if code == -signal.SIGXCPU or ended["cpu"] >= self._limits.cpu:
             self._is(Status.TIMED_OUT, f"uses more than {self._limits.cpu} s of processor time")
         if code is None:
             self._is(Status.CRASHED, "closes its wire to the referee")
@@ -227,7 +231,7 @@ class _Scorer:
             if message.kind not in (Kind.LABELS, Kind.END):
                 raise Malformed("sends what is not asked for")
             if message.kind == Kind.END:
-                raise Faulty(wire.ending_of(message, _OWN_ENDS))
+                raise Faulty(wire.ending_of(message, _SCORERS_ENDS))
         except (Gone, Hung, Malformed) as error:
             running.fail(error)
         return message
@@ -244,16 +248,20 @@ class _Remote:
         return self._scorer.labels(X)
 
 
-def _serve(channel: Channel, door: Door, keep: Keep) -> Ending:
-    """Answer what a cell asks, and keep what it proposes, until it ends."""
+def _serve(channel: Channel, door: Door, keep: Keep, memory: int) -> Ending:
+    """Answer what a cell of so many bytes asks, and keep what it proposes, until it ends."""
     domain, classes = door.knowledge.domain, len(door.knowledge.classes)
     d, width = domain.d, domain.width
-    most = max(8 * d * door.remaining, wire.most_bytes_of_snapshot(width, classes))
-    snapshots, over = 0, False
+    # A large budget is no licence to announce more than a cell can hold.
+    most = max(min(8 * d * door.remaining, memory), wire.most_bytes_of_snapshot(width, classes))
+    snapshots, kept, over = 0, 0, False
     while True:
         message = channel.receive(most)
         if message.kind == Kind.END:
-            return wire.ending_of(message, _OWN_ENDS)
+            ending = wire.ending_of(message, _OWN_ENDS)
+            if ending.status == Status.FINISHED and not kept:
+                raise Malformed("ends without proposing a surrogate; yield at least one")
+            return ending
         if over:
             raise Malformed("goes on after its last surrogate")
         if message.kind == Kind.ASK:
@@ -265,6 +273,7 @@ def _serve(channel: Channel, door: Door, keep: Keep) -> Ending:
             # Only the last may come undue: more tries at one price would be chosen among by scores.
             over = not door.checkpoint_due and bool(message.flags)
             if door.checkpoint_due or over:
+                kept += 1
                 keep(wire.snapshot_of(message, width, classes))
         else:
             raise Malformed("sends what no attack may send")
@@ -284,5 +293,5 @@ def _main(sealed: Sealed) -> dict[str, Any] | None:
     if not sealed.in_main:
         return None
     preparation = spawn.get_preparation_data("cell")
-    wanted = ("sys_path", "dir", "init_main_from_name", "init_main_from_path")
+    wanted = ("sys_path", "sys_argv", "dir", "init_main_from_name", "init_main_from_path")
     return {key: preparation[key] for key in wanted if key in preparation}

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, BinaryIO
 
 from arena.errors import ArenaError
-from arena.isolation import wire
+from arena.isolation import folders, wire
 from arena.isolation.wire import Channel
 from arena.settings import Limits
 
@@ -44,7 +44,9 @@ class Cells:
         Raises:
             ArenaError: it does not start.
         """
-        self._scratch = tempfile.mkdtemp(prefix="arena-cell-")
+        folders.sweep()
+        folder, self._lock = folders.claim()
+        self._scratch = str(folder)
         ours, theirs = socket.socketpair()
         with theirs:
             path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100
@@ -52,7 +54,7 @@ class Cells:
             flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
             self._process = subprocess.Popen(
                 [sys.executable, *flags, "-c", code],
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), self._lock),
                 stdin=subprocess.DEVNULL,
                 cwd=self._scratch,
                 env=_environment(),
@@ -112,6 +114,7 @@ class Cells:
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._scratch, ignore_errors=True)
+        os.close(self._lock)
 
     def _told(self) -> dict[str, Any]:
         try:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from arena.answers import FIELDS, Answer
 from arena.api import Floats, Labels
+from arena.errors import LONGEST_REASON, in_one_line
 from arena.records import Ending, Status
 from arena.snapshots import MOST_BYTES, Linear, Pickled, Snapshot
 
@@ -143,7 +144,10 @@ class Channel:
         if end <= self._filled:
             payload = self._buffer[_HEAD.size : end]
         else:
-            payload = self._rest(length)
+            try:
+                payload = self._rest(length)
+            except MemoryError as error:
+                raise Malformed(f"sends {length:,} bytes, for which there is no room") from error
             end = self._filled
         self._filled -= end
         if self._filled:
@@ -177,17 +181,28 @@ class Channel:
             return n
 
     def _write(self, data: bytes | memoryview) -> None:
-        rest: bytes | memoryview = data
+        if len(data) <= _BUFFER:
+            self._write_part(data)
+            return
+        # The kernel keeps time for a part of a large payload, and a slow reader takes part by part.
+        view = memoryview(data)
+        for start in range(0, len(data), _BUFFER):
+            self._in_time()
+            self._write_part(view[start : start + _BUFFER])
+
+    def _write_part(self, rest: bytes | memoryview) -> None:
         while True:
             try:
                 sent = self._socket.send(rest)
-                if sent == len(rest):
-                    return
-                rest = memoryview(rest)[sent:]
             except BlockingIOError:
-                self._in_time()
+                sent = 0
             except OSError as error:
                 raise Gone from error
+            if sent == len(rest):
+                return
+            # Looked at after every part: whoever reads slowly enough always has one to read.
+            self._in_time()
+            rest = memoryview(rest)[sent:]
 
     def _in_time(self) -> None:
         if self.deadline is not None and monotonic() > self.deadline:
@@ -341,10 +356,15 @@ def labels_of(message: Message, n: int, classes: int) -> Labels:
 
 def send_ending(channel: Channel, ending: Ending) -> None:
     """Send how an attack ended."""
-    text = {"status": ending.status, "reason": ending.reason, "traceback": ending.traceback}
+    text = {
+        "status": ending.status,
+        "reason": ending.reason[:LONGEST_REASON],
+        "traceback": ending.traceback,
+    }
     data = json.dumps(text).encode()
     if len(data) > MOST_TEXT:
-        short = {**text, "traceback": ending.traceback[-(MOST_TEXT // 8) :]}
+        # JSON takes up to twelve bytes a character.
+        short = {**text, "traceback": ending.traceback[-(MOST_TEXT // 16) :]}
         data = json.dumps(short).encode()
     channel.send(Kind.END, data)
 
@@ -352,9 +372,13 @@ def send_ending(channel: Channel, ending: Ending) -> None:
 def ending_of(message: Message, allowed: Collection[Status]) -> Ending:
     """Read how an attack ended, by what it says itself.
 
+    A reason is given where it did not end well, in one line.
+
     Raises:
-        Malformed: it is no JSON of three texts, or another status than those allowed.
+        Malformed: it is no JSON of three texts, too long, or another status than those allowed.
     """
+    if len(message.payload) > MOST_TEXT:
+        raise Malformed(f"says how it ended in more than {MOST_TEXT >> 10} KiB")
     try:
         given = json.loads(message.payload)
         parts = [given[name] for name in ("status", "reason", "traceback")]
@@ -362,4 +386,7 @@ def ending_of(message: Message, allowed: Collection[Status]) -> Ending:
         raise Malformed("says how it ended in words that are not understood") from error
     if not all(isinstance(part, str) for part in parts) or parts[0] not in list(allowed):
         raise Malformed("says how it ended in words that are not understood")
-    return Ending(Status(parts[0]), parts[1][:1000], parts[2])
+    status = Status(parts[0])
+    if not status.faulty:
+        return Ending(status)
+    return Ending(status, in_one_line(parts[1], LONGEST_REASON), parts[2])
