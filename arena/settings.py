@@ -47,7 +47,7 @@ class Grants(_Settings):
     """What every attack is told."""
 
     hyperparameters: bool = Field(True, description="the target's recipe")
-    pool: int = Field(0, ge=0, description="unlabelled natural rows; natural scoring inputs are drawn from the others")
+    pool: int = Field(0, ge=0, description="unlabelled natural rows, of no use to natural scoring")
     defense: bool = Field(False, description="the defence chain and its parameters")
 
     def granted(self) -> frozenset[str]:
