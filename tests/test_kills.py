@@ -12,7 +12,8 @@ SCRIPT = Path(__file__).parent / "kills.py"
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [3, 12])
 def test_kills_lose_nothing_play_nothing_twice_and_leave_nothing(kills: int) -> None:
     command = [sys.executable, str(SCRIPT), "--kills", str(kills), "--gap", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)

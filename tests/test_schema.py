@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 import toys
-from test_tournament import SAMPLE
+from test_tournament_fuzz import SAMPLE
 
 from arena.registry import Registered, Registry, installed
 from arena.schema import tournament_schema
