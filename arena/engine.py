@@ -22,7 +22,7 @@ from arena.pools import ExecutorFactory, cores, over_pools, process_pool
 from arena.records import BoardTerms, Diagnostics, Entry, Record, Results, Status
 from arena.registry import installed
 from arena.settings import Isolation
-from arena.store import Key, Store
+from arena.store import Key, Store, made
 from arena.tournament import Tournament
 
 
@@ -179,7 +179,7 @@ class _Run:
         missing = [(spec, path) for path, spec in needed.items() if not path.is_file()]
         failed: dict[Path, str] = {}
         for folder in {path.parent for _, path in missing}:
-            folder.mkdir(parents=True, exist_ok=True)
+            made(folder)
         self.progress.training(0, len(missing))
         with closing(
             over_pools(self.executor, self.workers, missing, _submit_training)

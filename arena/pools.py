@@ -24,7 +24,7 @@ from time import sleep
 from typing import Any
 
 from arena import worker
-from arena.errors import ArenaError
+from arena.errors import ArenaError, one_line
 
 ExecutorFactory = Callable[[int], Executor]
 Submit = Callable[[Executor, Any], "Future[Any]"]
@@ -188,10 +188,15 @@ def _pool(factory: ExecutorFactory, workers: int) -> Iterator[Executor]:
 
 def _started(factory: ExecutorFactory, workers: int) -> Executor:
     """Open an executor that works; else every match would seem to have ended its worker."""
+    failure: Exception | None = None
     for pause in _PAUSES:
         # What starts workers may have been killed, and is not known to be dead at once.
         sleep(pause)
-        pool = factory(workers)
+        try:
+            pool = factory(workers)
+        except OSError as error:
+            failure = error
+            continue
         try:
             _submitted(partial(pool.submit, worker.ready)).result()
         except BrokenExecutor as error:
@@ -202,6 +207,9 @@ def _started(factory: ExecutorFactory, workers: int) -> Executor:
             raise
         else:
             return pool
+    cause = failure if isinstance(failure, OSError) else failure and failure.__cause__
+    if isinstance(cause, OSError):
+        raise ArenaError(f"worker processes do not start: {one_line(cause)}") from failure
     raise ArenaError(
         "worker processes do not start (see above); a script must call arena.play "
         'below `if __name__ == "__main__":`'

@@ -50,6 +50,13 @@ CREATE TABLE IF NOT EXISTS lineup (
 CREATE TABLE IF NOT EXISTS tournament (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
 
+_MENDS = {
+    sqlite3.SQLITE_FULL: "the disk is full; make room and run again, what is finished is stored",
+    sqlite3.SQLITE_READONLY: "it may only be read; choose another folder by --out",
+    sqlite3.SQLITE_BUSY: "another program holds it; close that and run again",
+}
+"""What to say of SQLite's errors, by their code."""
+
 Key = tuple[str, str, str]
 """Match, terms, build: what a record is stored under."""
 
@@ -90,7 +97,9 @@ class Store:
                 finally:
                     db.close()
         except sqlite3.Error as error:
-            raise ArenaError(f"{path}: {error}; mend or remove it and run again") from error
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            what = _MENDS.get(code, f"{error}; mend or remove it and run again")
+            raise ArenaError(f"{path}: {what}") from error
 
     @staticmethod
     def _prepare(db: sqlite3.Connection, path: Path, create: bool) -> None:
@@ -114,10 +123,12 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # SQLite itself may have rolled back, for a full disk.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def add(self, record: Record, diagnostics: Diagnostics) -> None:
         """Store one played match, replacing an earlier playing of the same."""
@@ -319,15 +330,31 @@ def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder against other runs; the lock goes with the process, however it ends."""
-    try:
+def made(folder: Path) -> Path:
+    """Return a folder of results, made if it is not there.
+
+    Raises:
+        ArenaError: it cannot be made.
+    """
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "lock").open("w")
+    return folder
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise ArenaError(f"{folder}: {reason}; choose another folder by --out") from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder against other runs; the lock goes with the process, however it ends."""
+    with _writing(folder):
+        file = (made(folder) / "lock").open("w")
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import traceback
 import warnings
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -74,10 +75,14 @@ def _take_a_core() -> None:
     """Stay on a core that no other worker of this machine holds, if there is one, with our cells.
 
     The two sides of a wire take turns: on one core a query costs a fraction of what it does across
-    two.
+    two. Where the locks of cores cannot be kept, workers go wherever the kernel sends them.
     """
-    if not hasattr(os, "sched_setaffinity"):
-        return
+    if hasattr(os, "sched_setaffinity"):
+        with suppress(OSError):
+            _take_a_free_core()
+
+
+def _take_a_free_core() -> None:
     folder = Path(tempfile.gettempdir()) / f"arena-cores-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     for core in sorted(os.sched_getaffinity(0)):

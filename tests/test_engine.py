@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -23,7 +24,7 @@ from misbehaving import BadDefense, BadTarget, Dies, Fragile, Interrupts, Raises
 from playground import Fitter, Still, Toy, export, tournament
 from processes import eventually, of_kind, played, processes
 
-from arena import Attack
+from arena import Attack, worker
 from arena.engine import play, to_play
 from arena.errors import ArenaError
 from arena.records import Record, Results, Status
@@ -304,6 +305,27 @@ def test_workers_that_do_not_start_are_said(tmp_path: Path) -> None:
     assert not played(tmp_path / "out")
 
 
+def test_executors_that_cannot_be_made_are_said(tmp_path: Path) -> None:
+    def full(workers: int) -> Executor:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(ArenaError) as caught:
+        play(tournament([Still()]), tmp_path, executor=full)
+    reason = "OSError: [Errno 28] No space left on device"
+    assert str(caught.value) == f"worker processes do not start: {reason}"
+
+
+def test_pools_that_break_before_they_play_are_given_up(tmp_path: Path) -> None:
+    class Breaks(ThreadPoolExecutor):
+        def submit(self, function: Any, /, *given: Any, **more: Any) -> Any:
+            if function is worker.ready:
+                return super().submit(function)
+            raise EOFError
+
+    with pytest.raises(ArenaError, match="worker processes end before they begin to play"):
+        play(tournament([Still()]), tmp_path, executor=Breaks)
+
+
 def test_two_runs_on_one_folder(tmp_path: Path) -> None:
     class Runs:
         def training(self, done: int, total: int) -> None:
@@ -423,45 +445,3 @@ def test_threads_in_a_process_of_their_own_leave_the_same_bytes(tmp_path: Path, 
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert export(tmp_path) == whole
-
-
-FILE_OF_TOURNAMENT = """
-budget: 400
-repetitions: 30
-checkpoints: 1.01
-goal: {reach: [0.8], size: 400}
-targets: [logistic: {dataset: iris}]
-attacks: [adaptive-retraining]
-"""
-
-
-@needs_proc
-def test_ctrl_c_stores_what_is_finished_and_ends_the_workers(tmp_path: Path) -> None:
-    (tmp_path / "t.yaml").write_text(FILE_OF_TOURNAMENT)
-    command = [sys.executable, "-m", "arena.cli", "run", "t.yaml", "--out", "out", "--workers", "2"]
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # A shell starts what stands before & deaf to Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-
-    def some() -> bool:
-        with contextlib.suppress(sqlite3.Error):
-            return bool(played(tmp_path / "out")) and bool(of_kind(process.pid, "worker"))
-        return False
-
-    assert eventually(some, 30)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (130, ""), err
-    assert err.strip() == "arena: interrupted; the same command goes on where this one stopped"
-    assert eventually(lambda: not processes(process.pid), 5), "workers are left"
-    stored = played(tmp_path / "out")
-    assert 0 < len(stored) < 120
-    with Store.open(tmp_path / "out") as store:
-        assert {status.value for status in store.statuses().values()} <= {"finished", "exhausted"}

@@ -169,11 +169,24 @@ def test_a_torn_file(tmp_path: Path, create: bool) -> None:
 
 
 @pytest.mark.parametrize("create", [False, True])
-def test_a_file_of_a_newer_version(tmp_path: Path, create: bool) -> None:
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [
+        (SCHEMA + 1, "was written by a newer arena; upgrade extraction-arena"),
+        (SCHEMA - 1, "was written by an older arena; choose another folder by --out"),
+    ],
+)
+def test_a_file_of_another_version(
+    tmp_path: Path, version: int, sentence: str, create: bool
+) -> None:
+    with Store.open(tmp_path, create=True) as store:
+        store.add(RECORD, DIAGNOSTICS)
     db = sqlite3.connect(tmp_path / FILE)
-    db.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    db.execute(f"PRAGMA user_version = {version}")
     db.close()
-    assert "was written by a newer arena; upgrade" in refusal(tmp_path, create)
+    before = (tmp_path / FILE).read_bytes()
+    assert refusal(tmp_path, create) == f"{tmp_path / FILE} {sentence}"
+    assert (tmp_path / FILE).read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
