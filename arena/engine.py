@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from arena import worker
 from arena.api import Plugin
 from arena.build import forget_sources, match_build, training_build
+from arena.datasets import Dataset
 from arena.errors import ArenaError, one_line
 from arena.isolation import folders
 from arena.pairing import MatchSpec, Sealed, TargetSpec, plan, selected
@@ -107,7 +108,8 @@ def play(
         if todo:
             _clear_partial_stages(folder)
             where = isolation or tournament.isolation
-            _Run(store, workers or cores(), executor, tell, where).play(todo)
+            hidden = _hidden(tournament, folder)
+            _Run(store, workers or cores(), executor, tell, where, hidden).play(todo)
         folders.sweep()
         return store.results()
 
@@ -139,12 +141,14 @@ class _Run:
         executor: ExecutorFactory,
         progress: Progress,
         isolation: Isolation,
+        hidden: tuple[Path, ...],
     ) -> None:
         self.store = store
         self.workers = workers
         self.executor = executor
         self.progress = progress
         self.isolation = isolation
+        self.hidden = hidden
         self.warned = False
 
     def play(self, jobs: Sequence[Job]) -> None:
@@ -165,7 +169,7 @@ class _Run:
 
     def submit(self, pool: Executor, job: Job) -> Future[Any]:
         spec = _pickled(job.spec.sealed())
-        return pool.submit(worker.play_on, spec, job.path, job.key[2], self.isolation)
+        return pool.submit(worker.play_on, spec, job.path, job.key[2], self.isolation, self.hidden)
 
     def warn(self, unenforced: str) -> None:
         """Say once what this machine cannot enforce."""
@@ -212,6 +216,14 @@ def _pickled(spec: MatchSpec | TargetSpec) -> bytes:
         raise ArenaError(
             f"a plugin cannot be sent to a worker ({one_line(error)}); put it in a module"
         ) from error
+
+
+def _hidden(tournament: Tournament, folder: Path) -> tuple[Path, ...]:
+    """Return what no attack may read, even where it lies among what attacks import."""
+    parameters = [value for target in tournament.targets for _, value in target.plugin]
+    data = [value.csv for value in parameters if isinstance(value, Dataset) and value.csv]
+    file = [tournament.file] if tournament.file else []
+    return tuple(path.absolute() for path in (folder, *file, *data))
 
 
 def _clear_partial_stages(folder: Path) -> None:

@@ -69,6 +69,9 @@ def _played(spec: MatchSpec, stage: Stage, build: str, seat: Seat) -> tuple[Reco
     kept: list[_Kept] = []
 
     def keep(snapshot: Snapshot) -> None:
+        # One a price: of two, the better would be chosen by its score.
+        if kept and kept[-1].queries == door.spent:
+            kept.pop()
         kept.append(_Kept(door.spent, door.calls, snapshot))
         door.keep()
 
@@ -77,6 +80,8 @@ def _played(spec: MatchSpec, stage: Stage, build: str, seat: Seat) -> tuple[Reco
         ending = Ending(Status.VOID, door.fault, door.fault_traceback)
     door.close()
     curve, final, broken = _scores(spec, stage, kept, seat)
+    # Now, since what predicted has printed too.
+    seat.leave()
     if broken and not ending.status.faulty:
         ending = broken
     record = replace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -75,6 +75,7 @@ class Tournament:
         retrain: whether a target is trained anew for every repetition.
         published: figures to print beside ours.
         source: where they were published.
+        file: where it was read from; None where it was not.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Tournament:
     retrain: bool = False
     published: tuple[Figure, ...] = ()
     source: str = ""
+    file: Path | None = field(default=None, compare=False)
 
     def with_(self, repetitions: int | None = None, budget: int | None = None) -> Tournament:
         """Return the same tournament with more (or fewer) repetitions or another budget.
@@ -190,6 +192,7 @@ class _Loader:
             if published
             else (),
             source=published.source if published else "",
+            file=self.path,
         )
 
     def settings(self, data: dict[str, Any]) -> Settings:

@@ -123,7 +123,7 @@ def train(spec: bytes, path: Path) -> str:
 
 
 def play_on(
-    spec: bytes, path: Path, build: str, isolation: Isolation
+    spec: bytes, path: Path, build: str, isolation: Isolation, hidden: tuple[Path, ...] = ()
 ) -> tuple[Record, Diagnostics]:
     """Play a pickled `MatchSpec` on the stage kept at ``path``.
 
@@ -132,6 +132,7 @@ def play_on(
         path: of the stage.
         build: of what plays.
         isolation: whether the attack gets a cell of its own.
+        hidden: files and folders that no cell may read, wherever they lie.
 
     Raises:
         ArenaError: the stage cannot be read, a plugin cannot be imported here, or no cell starts.
@@ -144,17 +145,21 @@ def play_on(
         # A defence or a target that never answers ends this process, which the engine notices.
         signal.setitimer(signal.ITIMER_REAL, 2 * match.limits.wall + _SLACK)
     try:
-        return _in_a_cell(match, stage, build) if isolation == "cell" else play(match, stage, build)
+        if isolation == "cell":
+            return _in_a_cell(match, stage, build, hidden)
+        return play(match, stage, build)
     finally:
         if multiprocessing.parent_process() is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _in_a_cell(match: MatchSpec, stage: Stage, build: str) -> tuple[Record, Diagnostics]:
+def _in_a_cell(
+    match: MatchSpec, stage: Stage, build: str, hidden: tuple[Path, ...]
+) -> tuple[Record, Diagnostics]:
     """Play with the attack in a cell; again, when the cell or its server was killed."""
     status, reason = Status.VOID, ""
     for _ in range(_TRIES):
-        cells = _cells()
+        cells = _cells(hidden)
         seat = CellSeat(cells, match, stage.victim.domain.d, len(stage.victim.classes))
         try:
             return play(match, stage, build, seat)
@@ -170,20 +175,23 @@ def _in_a_cell(match: MatchSpec, stage: Stage, build: str) -> tuple[Record, Diag
     return record, Diagnostics()
 
 
-def _cells() -> Cells:
+def _cells(hidden: tuple[Path, ...]) -> Cells:
     """Return the warm server of this thread, started when it is needed first."""
-    if getattr(_of_thread, "cells", None) is None:
+    if getattr(_of_thread, "hidden", None) != hidden:
+        _close_cells()
+        _of_thread.hidden = hidden
+    if _of_thread.cells is None:
         try:
-            _of_thread.cells = Cells()
+            _of_thread.cells = Cells(hidden)
         except ArenaError:
             # It may have been killed; one that does not start twice does not start.
-            _of_thread.cells = Cells()
+            _of_thread.cells = Cells(hidden)
     cells: Cells = _of_thread.cells
     return cells
 
 
 def _close_cells() -> None:
-    cells, _of_thread.cells = _of_thread.cells, None
+    cells, _of_thread.cells = getattr(_of_thread, "cells", None), None
     if cells is not None:
         cells.close()
 

@@ -67,8 +67,9 @@ def test_an_attack_that_ends_by_itself_is_finished() -> None:
 def test_the_last_proposal_counts_at_what_was_spent_when_it_is_taken() -> None:
     record = match(AsksTooMuch(), budget=9, checkpoints=10.0)
     assert record.status is Status.EXHAUSTED
-    # Proposed at 8, where nothing more was due; scored at what the match had cost by its end.
-    assert spent(record) == [0, 8, 8]
+    # Proposed at 8, where nothing more was due: in place of the one that was. One a price.
+    assert spent(record) == [0, 8]
+    assert record.curve[1].values == record.curve[0].values
     late = match(ProposesThenAsks(), budget=9, checkpoints=10.0)
     assert spent(late) == [0, 1, 6]
     assert late.curve[-1].values == match(ProposesThenAsks(label=1)).curve[0].values

@@ -27,6 +27,9 @@ _MOST_SNAPSHOTS = 1 << 30
 _OUTPUT_KEPT = 1 << 16
 """Bytes of what a cell printed that are kept, the last ones."""
 
+_LIBRARIES = 256
+"""MiB that a cell begins with, about, and its attack has not asked for."""
+
 _GRACE = 0.5
 """Seconds in which a cell whose wire has closed may end by itself."""
 
@@ -153,7 +156,7 @@ class _Running:
     def finish(self, grace: float = 0.0) -> dict[str, Any]:
         """End the process, and note what it printed and used."""
         if self._over:
-            return {"code": None, "cpu": 0.0}
+            return {"code": None, "cpu": 0.0, "excess": ""}
         self._over = True
         self.channel.close()
         ended = self._seat._cells.end(grace)
@@ -178,12 +181,17 @@ class _Running:
         if isinstance(error, Hung):
             self._is(Status.TIMED_OUT, f"is not done after {self._limits.wall:g} s")
         ended = self.finish(_GRACE)
-        code = ended["code"]
+        code, limits = ended["code"], self._limits
+        if ended["excess"]:
+            self._is(Status.BROKE_A_RULE, ended["excess"])
         # The kernel's two accounts of the time used differ a little.
-        if code == -signal.SIGXCPU or ended["cpu"] >= self._limits.cpu:
-            self._is(Status.TIMED_OUT, f"uses more than {self._limits.cpu} s of processor time")
+        if code == -signal.SIGXCPU or ended["cpu"] >= limits.cpu:
+            self._is(Status.TIMED_OUT, f"uses more than {limits.cpu} s of processor time")
         if code is None:
             self._is(Status.CRASHED, "closes its wire to the referee")
+        if code == -signal.SIGKILL and ended["peak_memory"] > _LIBRARIES + limits.memory / 2:
+            # By a kernel that had none left; to be played again for that would pay.
+            self._is(Status.OUT_OF_MEMORY, "is killed with much memory in use")
         if code in (-signal.SIGKILL, -signal.SIGTERM):
             raise Killed(f"{self._name}: its process was killed")
         what = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

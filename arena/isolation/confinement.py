@@ -20,12 +20,17 @@ from pathlib import Path
 from arena.isolation import landlock, seccomp
 from arena.settings import Limits
 
-_MIB = 1 << 20
+_MIB, _RESERVED = 1 << 20, 1 << 14
+"""Bytes; and MiB of addresses that may be reserved beside memory: allocators reserve many."""
+
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 _CAPABILITIES = struct.pack("II", 0x20080522, 0)
 
-_SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/localtime")
-_LIBRARIES = ("/etc/ld.so.cache", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")
+_LINKED = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
+_SYSTEM = (
+    *("/etc/ld.so.cache", "/usr/share/zoneinfo", "/etc/localtime", "/usr/lib/locale"),
+    *("/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu"),
+)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 LINUX = platform.system() == "Linux"
@@ -36,8 +41,8 @@ class Confinement:
     """What cells of one server are held to.
 
     Attributes:
-        scratch: the one folder they may write in.
-        ruleset: a Landlock ruleset's descriptor, None where there is no Landlock.
+        scratch: where each finds the one folder it may write in.
+        ruleset: the descriptor of Landlock's rules of reading, None where there is no Landlock.
         filtered: whether system calls are filtered.
         unenforced: what cannot be enforced here, in words.
     """
@@ -48,8 +53,13 @@ class Confinement:
     unenforced: tuple[str, ...]
 
     @classmethod
-    def prepare(cls, scratch: Path) -> Confinement:
-        """Find out what this machine can enforce, and make its rules ready."""
+    def prepare(cls, scratch: Path, hidden: Iterable[Path] = ()) -> Confinement:
+        """Find out what this machine can enforce, and make its rules ready.
+
+        Args:
+            scratch: where cells find their folders.
+            hidden: what they must not read, wherever it lies.
+        """
         have, filtered = landlock.version(), seccomp.available()
         lacking = []
         if not have:
@@ -62,23 +72,28 @@ class Confinement:
             lacking.append("memory: an attack can use what there is")
         ruleset = None
         if have:
-            readable, listable = _readable()
-            writable = [scratch, *map(Path, _DEVICES)]
-            ruleset = landlock.ruleset(readable, listable, writable)
+            readable, listable = _readable([path.resolve() for path in hidden])
+            ruleset = landlock.reading(readable, listable, scratch)
         return cls(scratch, ruleset, filtered, tuple(lacking))
 
-    def enter(self, limits: Limits) -> None:
-        """Hold this process, which has one thread, to limits and rules for good."""
+    def enter(self, limits: Limits, folder: Path) -> None:
+        """Hold this process, which has one thread, to limits and rules for good.
+
+        Args:
+            limits: what it may use.
+            folder: where it may write; nothing has been in it.
+        """
         self._limit(limits)
-        os.chdir(self.scratch)
-        os.environ.update(HOME=str(self.scratch), TMPDIR=str(self.scratch))
+        os.chdir(folder)
+        os.environ.update(HOME=str(folder), TMPDIR=str(folder))
         if LINUX:
             die_with_parent()
             _prctl(_PR_SET_NO_NEW_PRIVS, 1)
             _drop_capabilities()
             if self.ruleset is not None:
-                landlock.restrict(self.ruleset)
-                os.close(self.ruleset)
+                for ruleset in (self.ruleset, landlock.writing([folder, *map(Path, _DEVICES)])):
+                    landlock.restrict(ruleset)
+                    os.close(ruleset)
         if self.filtered:
             seccomp.install()
 
@@ -89,7 +104,10 @@ class Confinement:
         _cap(resource.RLIMIT_NOFILE, limits.files)
         _cap(resource.RLIMIT_FSIZE, limits.output * _MIB)
         if LINUX:
-            _cap(resource.RLIMIT_DATA, _data_now() + limits.memory * _MIB)
+            size, data = _memory_now()
+            _cap(resource.RLIMIT_DATA, data + limits.memory * _MIB)
+            # Tables of pages that hold nothing are memory too.
+            _cap(resource.RLIMIT_AS, size + (limits.memory + _RESERVED) * _MIB)
 
 
 def hide_memory() -> None:
@@ -110,26 +128,39 @@ def adopt_orphans() -> None:
         _prctl(_PR_SET_SUBREAPER, 1)
 
 
-def _readable() -> tuple[list[Path], list[Path]]:
+def _readable(hidden: list[Path]) -> tuple[list[Path], list[Path]]:
     """Return what a cell may read and list: Python, its packages, no data of ours."""
     paths = sysconfig.get_paths()
     standard = {Path(paths[name]) for name in ("stdlib", "platstdlib")}
     packages = {Path(paths[name]) for name in ("purelib", "platlib")}
     packages |= {Path(entry) for entry in sys.path if Path(entry).name.endswith("-packages")}
     others = {Path(p) for p in sys.path if p} - standard - packages
-    hidden = list(_data_folders())
-    readable = [Path(path) for path in _LIBRARIES]
-    for folder in map(Path, _SYSTEM):
-        readable += _without(folder, hidden)
+    hidden = [*hidden, *_data_folders()]
+    readable = [*map(Path, (*_SYSTEM, *_DEVICES)), *_shared_libraries()]
     for folder in standard:
-        readable += _without(folder, [*packages, *hidden])
+        # Other packages than ours may be installed in it, with data of their own.
+        for path in _children(folder):
+            if not path.name.endswith("-packages"):
+                readable += _without(path, hidden)
     for folder in packages:
         readable += _without(folder, hidden)
     for folder in others:
-        readable += [path for path in _importable(folder) if path not in hidden]
+        for path in _importable(folder):
+            readable += _without(path, hidden)
     for folder in _plugin_folders():
         readable += _without(folder, hidden)
     return readable, [*standard, *packages, *others, *_plugin_folders()]
+
+
+def _shared_libraries() -> set[Path]:
+    """Return what the linker may load, and no other file of its folders."""
+    several = sysconfig.get_config_var("MULTIARCH") or "."
+    folders = {Path(folder) / below for folder in _LINKED for below in (".", several)}
+    folders |= {Path(prefix) / "lib" for prefix in (sys.prefix, sys.base_prefix)}
+    named = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    folders |= {Path(folder) for folder in named if folder}
+    files = [path for folder in folders for path in _children(folder) if ".so" in path.name]
+    return {path.resolve() for path in files}
 
 
 def _data_folders() -> Iterator[Path]:
@@ -156,15 +187,16 @@ def _places(package: str) -> Iterator[Path]:
             )
 
 
-def _without(folder: Path, hidden: Sequence[Path]) -> Iterator[Path]:
-    """Yield what covers a folder, but for what is hidden in it."""
-    real = folder.resolve()
-    if not any(path.resolve().is_relative_to(real) for path in hidden):
-        yield folder
+def _without(path: Path, hidden: Sequence[Path]) -> Iterator[Path]:
+    """Yield what covers a path, but for what is hidden in it; ``hidden`` are real paths."""
+    real = path.resolve()
+    if any(real.is_relative_to(away) for away in hidden):
         return
-    for child in _children(folder):
-        if not any(child.resolve() == path.resolve() for path in hidden):
-            yield from _without(child, hidden)
+    if not any(away.is_relative_to(real) for away in hidden):
+        yield path
+        return
+    for child in _children(path):
+        yield from _without(child, hidden)
 
 
 def _importable(folder: Path) -> Iterator[Path]:
@@ -189,10 +221,10 @@ def _cap(what: int, soft: int, hard: int | None = None) -> None:
     resource.setrlimit(what, (min(soft, hard), hard))
 
 
-def _data_now() -> int:
-    """Return the private memory of this process, in bytes."""
-    text = Path("/proc/self/statm").read_text(encoding="ascii")
-    return int(text.split()[5]) * resource.getpagesize()
+def _memory_now() -> tuple[int, int]:
+    """Return the addresses and the private memory that this process has, in bytes."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return int(pages[0]) * resource.getpagesize(), int(pages[5]) * resource.getpagesize()
 
 
 def _drop_capabilities() -> None:

@@ -18,9 +18,10 @@ _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
 
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
-_RIGHTS_OF_VERSION = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
-_FILES_ONLY = 1 << 0 | 1 << 1 | _READ_FILE | 1 << 14 | 1 << 15
-_EXECUTE = 1 << 0
+_EXECUTE, _REFER = 1 << 0, 1 << 13
+_READS = _EXECUTE | _READ_FILE | _READ_DIR
+_WRITES_OF_VERSION = {1: (1 << 13) - 1 & ~_READS, 2: _REFER, 3: 1 << 14, 5: 1 << 15}
+_FILES_ONLY = _EXECUTE | 1 << 1 | _READ_FILE | 1 << 14 | 1 << 15
 _NETWORK, _SCOPES = 0b11, 0b11
 
 
@@ -31,33 +32,40 @@ def version() -> int:
     return max(0, int(_libc().syscall(_CREATE, None, 0, _VERSION_FLAG)))
 
 
-def ruleset(readable: Iterable[Path], listable: Iterable[Path], writable: Iterable[Path]) -> int:
-    """Make a ruleset and return its descriptor.
+def reading(readable: Iterable[Path], listable: Iterable[Path], movable: Path) -> int:
+    """Make a ruleset of what may be read, and by which no connection may be made.
 
     Args:
         readable: files, and folders with all below them, that may be read.
         listable: folders whose names may be listed, with all below them.
-        writable: what may be read, written, made and removed.
+        movable: a folder in which files may be moved, as far as they may be written.
+
+    Returns:
+        Its descriptor.
 
     Raises:
         OSError: the kernel has no Landlock.
     """
     have = version()
-    rights = 0
-    for since, more in _RIGHTS_OF_VERSION.items():
-        rights |= more if have >= since else 0
-    network, scopes = _NETWORK if have >= 4 else 0, _SCOPES if have >= 6 else 0
-    attributes = struct.pack("QQQ", rights, network, scopes)[: _size(have)]
-    fd = _libc().syscall(_CREATE, attributes, len(attributes), 0)
-    if fd < 0:
-        raise OSError(ctypes.get_errno(), "the kernel refuses a Landlock ruleset")
+    # Moving is refused by every ruleset that does not speak of it.
+    moving = _REFER if have >= 2 else 0
+    fd = _ruleset(_READS | moving, _NETWORK if have >= 4 else 0, _SCOPES if have >= 6 else 0)
     for path in listable:
         _allow(fd, path, _READ_DIR)
     for path in readable:
         _allow(fd, path, _READ_FILE | _READ_DIR)
+    _allow(fd, movable, _READ_FILE | _READ_DIR | moving)
+    return fd
+
+
+def writing(writable: Iterable[Path]) -> int:
+    """Make a ruleset of what may be written, made and removed; see `reading`."""
+    have = version()
+    rights = sum(more for since, more in _WRITES_OF_VERSION.items() if have >= since)
+    fd = _ruleset(rights)
     for path in writable:
-        _allow(fd, path, rights & ~_EXECUTE)
-    return int(fd)
+        _allow(fd, path, rights)
+    return fd
 
 
 def restrict(fd: int) -> None:
@@ -68,6 +76,14 @@ def restrict(fd: int) -> None:
     """
     if _libc().syscall(_RESTRICT, fd, 0):
         raise OSError(ctypes.get_errno(), "the kernel refuses to restrict this process")
+
+
+def _ruleset(rights: int, network: int = 0, scopes: int = 0) -> int:
+    attributes = struct.pack("QQQ", rights, network, scopes)[: _size(version())]
+    fd = int(_libc().syscall(_CREATE, attributes, len(attributes), 0))
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "the kernel refuses a Landlock ruleset")
+    return fd
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:

@@ -13,17 +13,28 @@ import os
 import platform
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
-    # Processes: an attack is one, of as many threads as it likes.
+    # Processes: an attack is one.
     "fork": (57, None),
     "vfork": (58, None),
     "execve": (59, 221),
     "execveat": (322, 281),
     "unshare": (272, 97),
     "setns": (308, 268),
-    # Connections, of any family.
+    "setsid": (112, 157),
+    "setpgid": (109, 154),
+    # Connections of any family, names for the one it has, descriptors passed over it.
     "socket": (41, 198),
+    "socketpair": (53, 199),
+    "bind": (49, 200),
+    "connect": (42, 203),
+    "listen": (50, 201),
+    "accept": (43, 202),
+    "accept4": (288, 242),
+    "sendmsg": (46, 211),
+    "sendmmsg": (307, 269),
     "io_uring_setup": (425, 425),
     # The memory, descriptors and signals of other processes.
     "ptrace": (101, 117),
@@ -41,7 +52,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "perf_event_open": (298, 241),
     "bpf": (321, 280),
     "userfaultfd": (323, 282),
-    # What outlives a process and others may find.
+    # What outlives a process and others may find, or one that lives meanwhile.
     "shmget": (29, 194),
     "shmat": (30, 196),
     "shmctl": (31, 195),
@@ -51,6 +62,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "msgctl": (71, 187),
     "semget": (64, 190),
     "semop": (65, 193),
+    "semtimedop": (220, 192),
     "semctl": (66, 191),
     "mq_open": (240, 180),
     "mq_unlink": (241, 181),
@@ -58,7 +70,31 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "add_key": (248, 217),
     "request_key": (249, 218),
     "flock": (73, 32),
-    # Permissions, owners, times and attributes of files.
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "fanotify_init": (300, 262),
+    # What the kernel keeps in memory of files.
+    "mincore": (27, 232),
+    "cachestat": (451, 451),
+    "preadv2": (327, 286),
+    "fadvise64": (221, 223),
+    "readahead": (187, 213),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
+    # Memory and disk past the limits: what is written is counted where ``write`` is called.
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "fallocate": (285, 47),
+    "splice": (275, 76),
+    "tee": (276, 77),
+    "vmsplice": (278, 75),
+    "io_setup": (206, 0),
+    # Ends that look as if somebody else had caused them: such a match is played again.
+    "timer_create": (222, 107),
+    "setrlimit": (160, 164),
+    # Contents, permissions, owners, times and attributes of files.
+    "truncate": (76, 45),
+    "umask": (95, 166),
     "chmod": (90, None),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -79,15 +115,17 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "fremovexattr": (199, 16),
     "setxattrat": (463, 463),
     "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
     "mknod": (133, None),
     "mknodat": (259, 33),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
-    "fanotify_init": (300, 262),
     "mount": (165, 40),
     "umount2": (166, 39),
     "chroot": (161, 51),
     "pivot_root": (155, 41),
+    "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
     # The machine.
     "sched_setaffinity": (203, 122),
     "sched_setscheduler": (144, 119),
@@ -109,22 +147,67 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
 }
 """Call numbers on x86-64 and on arm64, None where a machine has no such call."""
 
-_ONLY_ITSELF: dict[str, tuple[int, int]] = {
-    "kill": (62, 129),
-    "tgkill": (234, 131),
-    "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240),
-    "prlimit64": (302, 261),
-}
-"""Calls whose first argument is a process, which must be the caller (or 0, for ``prlimit64``)."""
+_UNKNOWN: dict[str, tuple[int, int]] = {"clone3": (435, 435), "openat2": (437, 437)}
+"""Calls whose arguments a filter cannot see; libraries fall back to older ones from ENOSYS."""
 
-_CLONE, _CLONE3 = (56, 220), (435, 435)
-_CLONE_THREAD = 0x00010000
+_ALL = 0xFFFFFFFF
+_FCNTL = (0, 1, 2, 3, 4, 1030)
+"""F_DUPFD, descriptors' and files' flags, F_DUPFD_CLOEXEC: no lock, lease, owner or size."""
+
+_IOCTL = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+"""Is it a terminal, how wide, how much is there to read, and descriptors' flags."""
+
+_THREAD, _OWNER_ALL = 0x00010000, 0o700
+_SHARED_OR_STACK, _TRUNCATES, _WRITES = 0x101, 0o1000, 0o3
+_SET_PDEATHSIG, _SET_DUMPABLE, _SET_SUBREAPER = 1, 4, 36
+_KILLS = (9, 15)
+"""Signals by which cells are ended from outside."""
+
+
+class _If(NamedTuple):
+    """A condition on 32 bits of an argument: whether, masked, they are one of some values."""
+
+    argument: int
+    values: tuple[int, ...]
+    mask: int = _ALL
+    one_of: bool = True
+    high: bool = False
+
+
+def _conditions(pid: int) -> dict[tuple[int | None, int | None], tuple[_If, ...]]:
+    """Return calls that are allowed where all conditions hold, to a process by its number."""
+    itself = _If(0, (pid,))
+    changes_no_limit = (_If(0, (0, pid)), _If(2, (0,)), _If(2, (0,), high=True))
+    opens_openly = (_If(2, (_TRUNCATES,), _TRUNCATES | _WRITES, one_of=False),)
+    return {
+        # kill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo
+        (62, 129): (itself, _If(1, _KILLS, one_of=False)),
+        (234, 131): (itself, _If(2, _KILLS, one_of=False)),
+        (129, 138): (itself, _If(1, _KILLS, one_of=False)),
+        (297, 240): (itself, _If(2, _KILLS, one_of=False)),
+        # prlimit64, prctl, clone
+        (302, 261): changes_no_limit,
+        (157, 167): (_If(0, (_SET_PDEATHSIG, _SET_DUMPABLE, _SET_SUBREAPER), one_of=False),),
+        (56, 220): (_If(0, (_THREAD,), _THREAD),),
+        # fcntl, ioctl
+        (72, 25): (_If(1, _FCNTL),),
+        (16, 29): (_If(1, _IOCTL),),
+        # mmap: no memory that the limit of private memory does not count
+        (9, 222): (_If(3, (0,), _SHARED_OR_STACK),),
+        # mkdir, mkdirat: no folder whose contents cannot be counted
+        (83, None): (_If(1, (_OWNER_ALL,), _OWNER_ALL),),
+        (258, 34): (_If(2, (_OWNER_ALL,), _OWNER_ALL),),
+        # open, openat: Landlock before Linux 6.2 takes this for reading
+        (2, None): (_If(1, (_TRUNCATES,), _TRUNCATES | _WRITES, one_of=False),),
+        (257, 56): opens_openly,
+    }
+
+
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of the tables, and the kernel's name of the architecture."""
 
 _X32 = 0x40000000
-_LOAD, _JUMP, _JUMP_GE, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _AND, _SKIP, _JUMP, _JUMP_GE, _RETURN = 0x20, 0x54, 0x05, 0x15, 0x35, 0x06
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _ERROR = 0x00050000
 _NUMBER_AT, _MACHINE_AT, _ARGUMENT_AT = 0, 4, 16
@@ -172,21 +255,30 @@ def _instructions(column: int, machine: int, pid: int) -> Iterator[bytes]:
         if number is not None:
             yield _step(_JUMP, number, 0, 1)
             yield refuse
-    for name, own in _ONLY_ITSELF.items():
-        yield _step(_JUMP, own[column], 0, 5)
-        yield _step(_LOAD, _ARGUMENT_AT)
-        yield _step(_JUMP, pid, 2, 0)
-        yield _step(_JUMP, 0 if name == "prlimit64" else pid, 1, 0)
-        yield refuse
-        yield _step(_RETURN, _ALLOW)
-    # glibc falls back from clone3, whose flags are out of a filter's sight, to clone.
-    yield _step(_JUMP, _CLONE3[column], 0, 1)
-    yield _step(_RETURN, _ERROR | errno.ENOSYS)
-    yield _step(_JUMP, _CLONE[column], 0, 3)
-    yield _step(_LOAD, _ARGUMENT_AT)
-    yield _step(_JUMP_SET, _CLONE_THREAD, 1, 0)
-    yield refuse
+    for numbers in _UNKNOWN.values():
+        yield _step(_JUMP, numbers[column], 0, 1)
+        yield _step(_RETURN, _ERROR | errno.ENOSYS)
+    for either, conditions in _conditions(pid).items():
+        number = either[column]
+        if number is not None:
+            checks = [step for condition in conditions for step in _checks(condition)]
+            yield _step(_JUMP, number, 0, len(checks) + 1)
+            yield from checks
+            yield _step(_RETURN, _ALLOW)
     yield _step(_RETURN, _ALLOW)
+
+
+def _checks(condition: _If) -> Iterator[bytes]:
+    """Yield what refuses a call unless a condition on it holds."""
+    yield _step(_LOAD, _ARGUMENT_AT + 8 * condition.argument + 4 * condition.high)
+    if condition.mask != _ALL:
+        yield _step(_AND, condition.mask)
+    for i, value in enumerate(condition.values):
+        # Past the comparisons that are left and one step more: the refusal, or the step over it.
+        yield _step(_JUMP, value, len(condition.values) - i)
+    if not condition.one_of:
+        yield _step(_SKIP, 1)
+    yield _step(_RETURN, _ERROR | errno.EPERM)
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

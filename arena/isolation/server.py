@@ -10,17 +10,18 @@ from __future__ import annotations
 import gc
 import json
 import os
-import shutil
+import select
 import signal
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, NoReturn
 
-from arena.isolation import cell
+from arena.isolation import cell, folders, watch
 from arena.isolation.confinement import LINUX, Confinement, adopt_orphans
 from arena.isolation.wire import Channel, opened_window
 from arena.settings import Limits
@@ -34,48 +35,85 @@ _WARM = (
 _LARGEST_REQUEST = 1 << 16
 
 
-def serve(control: socket.socket, scratch: str) -> None:
+@dataclass
+class _Cell:
+    """A cell at work.
+
+    Attributes:
+        pid: its process.
+        limits: what it may use.
+        folder: where it may write.
+        times: of the folder, when nothing had been in it.
+        excess: of what it has used too much.
+    """
+
+    pid: int
+    limits: Limits
+    folder: Path
+    times: tuple[int, ...]
+    excess: str = ""
+
+
+def serve(control: socket.socket, place: str, hidden: list[str]) -> None:
     """Fork cells as told over a socket, until it is closed.
 
     Requests are JSON: ``{"limits": {...}}``, with the descriptors of a cell's wire, of its output
     and perhaps of a window, forks one, answered by its pid; ``{"end": seconds}`` gives it so long
     to end, then ends it and all its descendants, answered by how it ended. When the socket closes,
     nothing is left.
+
+    Args:
+        control: the socket.
+        place: a folder for the folders of cells; it is removed.
+        hidden: files and folders that no cell may read.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    folder = Path(scratch)
     adopt_orphans()
     try:
         _warm_up()
-        # Its referee may be gone at any moment; then there is nobody left to be told.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            _fork_as_told(control, Confinement.prepare(folder))
+        confinement = Confinement.prepare(Path(place), map(Path, hidden))
+        # Its referee may be gone at any moment, and the machine may have no process left: then
+        # there is nobody to be told, or another server is started.
+        with suppress(BrokenPipeError, ConnectionResetError, BlockingIOError):
+            _fork_as_told(control, confinement)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            folders.remove(Path(place))
 
 
 def _fork_as_told(control: socket.socket, confinement: Confinement) -> None:
     gc.collect()
     gc.freeze()
     _reply(control, {"unenforced": confinement.unenforced})
-    pid = 0
+    running: _Cell | None = None
     try:
         while True:
+            if running:
+                _watch(running, control)
             data, fds, _, _ = socket.recv_fds(control, _LARGEST_REQUEST, 3)
             if not data:
                 return
             request = json.loads(data)
             if "limits" in request:
-                pid = _fork(fds, Limits.model_validate(request["limits"]), confinement)
+                running = _fork(fds, Limits.model_validate(request["limits"]), confinement)
                 for fd in fds:
                     os.close(fd)
-                _reply(control, {"pid": pid})
-            else:
-                ended, pid = pid, 0
+                _reply(control, {"pid": running.pid})
+            elif running:
+                ended, running = running, None
                 _reply(control, _end(ended, request["end"], confinement))
     finally:
-        if pid:
-            _end(pid, 0.0, confinement)
+        if running:
+            _end(running, 0.0, confinement)
+
+
+def _watch(running: _Cell, control: socket.socket) -> None:
+    """Look after a cell until something is told; end it where it uses too much."""
+    while not select.select([control], [], [], watch.EVERY)[0]:
+        if not running.excess:
+            running.excess = watch.excess(running.pid, running.folder, running.limits)
+            if running.excess:
+                os.kill(running.pid, signal.SIGKILL)
 
 
 def _warm_up() -> None:
@@ -92,14 +130,19 @@ def _reply(control: socket.socket, answer: dict[str, Any]) -> None:
     control.sendall(json.dumps(answer).encode())
 
 
-def _fork(fds: list[int], limits: Limits, confinement: Confinement) -> int:
+def _fork(fds: list[int], limits: Limits, confinement: Confinement) -> _Cell:
+    folder = confinement.scratch / "cell"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    times = folders.times(folder)
     pid = os.fork()
     if not pid:
-        _become_cell(fds, limits, confinement)
-    return pid
+        _become_cell(fds, limits, confinement, folder)
+    return _Cell(pid, limits, folder, times)
 
 
-def _become_cell(fds: list[int], limits: Limits, confinement: Confinement) -> NoReturn:
+def _become_cell(
+    fds: list[int], limits: Limits, confinement: Confinement, folder: Path
+) -> NoReturn:
     wire, output, *window = fds
     code = 1
     try:
@@ -109,7 +152,7 @@ def _become_cell(fds: list[int], limits: Limits, confinement: Confinement) -> No
             os.setpgid(0, 0)
             cell.quiet_streams(output)
             _close_all_but(wire, confinement.ruleset)
-            confinement.enter(limits)
+            confinement.enter(limits, folder)
         except OSError as error:
             cell.failed_to_start(channel, error)
         else:
@@ -127,19 +170,20 @@ def _close_all_but(*kept: int | None) -> None:
     os.closerange(last + 1, 1 << 20)
 
 
-def _end(pid: int, grace: float, confinement: Confinement) -> dict[str, Any]:
-    """End a cell and every process that came of it; leave its folder empty for the next."""
-    by_itself = _ends_within(grace, pid)
+def _end(ended: _Cell, grace: float, confinement: Confinement) -> dict[str, Any]:
+    """End a cell and every process that came of it; remove its folder, if it was used."""
+    by_itself = _ends_within(grace, ended.pid)
     if not by_itself:
-        os.kill(pid, signal.SIGKILL)
-    _, status, used = os.wait4(pid, 0)
+        os.kill(ended.pid, signal.SIGKILL)
+    _, status, used = os.wait4(ended.pid, 0)
     if not confinement.filtered:
         _end_descendants()
     return {
         "code": os.waitstatus_to_exitcode(status) if by_itself else None,
+        "excess": ended.excess,
         "cpu": used.ru_utime + used.ru_stime,
         "peak_memory": used.ru_maxrss / (1024 if LINUX else 1 << 20),
-        "clean": _emptied(confinement.scratch),
+        "clean": _untouched(ended) or _removed(ended.folder),
     }
 
 
@@ -154,21 +198,17 @@ def _ends_within(seconds: float, pid: int) -> bool:
         sleep(0.001)
 
 
-def _emptied(folder: Path) -> bool:
-    """Empty a folder; False where what an attack has made there cannot be removed."""
+def _untouched(ended: _Cell) -> bool:
+    # The size and the times of a folder tell the next cell of what has been in it.
+    with suppress(OSError):
+        return folders.times(ended.folder) == ended.times
+    return False
 
-    def open_up(function: Any, path: str, failure: Any) -> None:
-        for blocked in (Path(path).parent, Path(path)):
-            blocked.chmod(0o700)
-        function(path)
 
+def _removed(folder: Path) -> bool:
     try:
-        for child in folder.iterdir():
-            if child.is_dir() and not child.is_symlink():
-                shutil.rmtree(child, onerror=open_up)
-            else:
-                child.unlink()
-    except (OSError, RecursionError):
+        folders.remove(folder)
+    except OSError:
         return False
     return True
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO
 
@@ -21,9 +22,13 @@ from arena.settings import Limits
 _STARTS_WITHIN = 120.0
 """Seconds in which a server must have imported its libraries."""
 
+_KEPT = ("PATH", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX", "TMPDIR")
+_KEPT_GROUPS = ("LC_", "LD_", "DYLD_", "PYTHON", "OMP_", "OPENBLAS_", "MKL_", "NUMBA_")
+"""Variables that attacks may see, and how the names of others begin."""
+
 _SERVER = (
     "import sys; sys.path[:] = {path!r}; import socket; from arena.isolation.server import serve; "
-    "serve(socket.socket(fileno={fd}), {scratch!r})"
+    "serve(socket.socket(fileno={fd}), {place!r}, {hidden!r})"
 )
 
 
@@ -38,19 +43,22 @@ class Cells:
         unenforced: what this machine cannot enforce, in words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: Iterable[Path] = ()) -> None:
         """Start a server.
+
+        Args:
+            hidden: files and folders that no cell may read, wherever they lie.
 
         Raises:
             ArenaError: it does not start.
         """
         folders.sweep()
-        folder, self._lock = folders.claim()
-        self._scratch = str(folder)
+        self._scratch, self._lock = folders.claim()
         ours, theirs = socket.socketpair()
         with theirs:
             path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100
-            code = _SERVER.format(path=path, fd=theirs.fileno(), scratch=self._scratch)
+            away, place = [str(path) for path in hidden], str(self._scratch)
+            code = _SERVER.format(path=path, fd=theirs.fileno(), place=place, hidden=away)
             flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
             self._process = subprocess.Popen(
                 [sys.executable, *flags, "-c", code],
@@ -113,7 +121,8 @@ class Cells:
             self._process.wait(5)
         self._process.kill()
         self._process.wait()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        with suppress(OSError):
+            folders.remove(self._scratch)
         os.close(self._lock)
 
     def _told(self) -> dict[str, Any]:
@@ -128,8 +137,11 @@ class Cells:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of a server: one thread for BLAS, and no word of where we are."""
-    hidden = ("PWD", "OLDPWD")
+    """Return the environment of a server: what finds libraries, and none of its user's secrets."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or name.startswith(_KEPT_GROUPS)
+    }
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    kept = {name: value for name, value in os.environ.items() if name not in hidden}
     return kept | dict.fromkeys(threads, "1") | {"PYTHONDONTWRITEBYTECODE": "1"}
