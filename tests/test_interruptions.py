@@ -84,7 +84,7 @@ def test_an_interruption_stores_what_is_finished_and_ends_every_process(
             return bool(played(tmp_path / "out")) and bool(of_kind(run.pid, "cell"))
         return False
 
-    assert eventually(in_the_midst, 60)
+    assert eventually(in_the_midst, 150)
     interrupt(run)
     out, err = run.communicate(timeout=60)
     # Once more while Python itself ends, Ctrl-C ends it as a signal does: 130 in a shell, too.
