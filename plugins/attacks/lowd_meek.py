@@ -97,12 +97,12 @@ class _Search:
         along = _axis(f, s_plus - s_minus)
         length = abs(s_plus[f] - s_minus[f])
         near, far = yield from self._bisect(s_minus, along, 0.0, length, unit * epsilon / 4)
-        self._w += along
         p = s_minus + (near + far) / 2 * along
         x = s_minus + (near - unit) * along
         for i in np.flatnonzero(self._varying):
             if i != f:
                 self._w[i] = yield from self._weight(x, int(i), unit, epsilon, delta)
+            self._w[f] = along[f]
             self._b = -float(self._w @ p) if self._box else 0.0
 
     def _both_labels(self, rng: Generator) -> Steps[None, None, tuple[Floats, Floats]]:

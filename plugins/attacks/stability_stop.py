@@ -37,18 +37,18 @@ class StabilityStop(Attack):
 
     def extract(self, oracle: Oracle, rng: Generator) -> Iterator[Surrogate]:
         """Yield what the attack inside yields where a surrogate is wanted, and the last."""
-        stable, asked = 0, -1
+        stable, asked, passed_on = 0, -1, True
         w: Floats | None = None
-        surrogate: Surrogate | None = None
         for surrogate in self.attack.extract(Eager(oracle), rng):
             if oracle.spent > asked:
                 before, w, asked = w, _normal(surrogate), oracle.spent
                 stable = stable + 1 if _change(before, w) <= self.tau else 0
+            passed_on = oracle.checkpoint_due
+            if passed_on:
+                yield surrogate
             if stable == self.rounds:
                 break
-            if oracle.checkpoint_due:
-                yield surrogate
-        if surrogate is not None:
+        if not passed_on:
             yield surrogate
 
 

@@ -85,7 +85,7 @@ class VersionSpace(Attack):
             if ending:
                 return
             signs.append(_sign(oracle, x))
-            if abs(sum(signs)) == _ALIKE:
+            if abs(sum(signs)) == len(signs) == _ALIKE:
                 yield LinearSurrogate(domain, np.zeros((1, domain.d)), np.array([float(signs[0])]))
                 return
             ellipsoid.cut(signs[-1] * x)
