@@ -41,6 +41,13 @@ def test_honest_queries_are_refused_at_about_alpha(name: str, alpha: float) -> N
     assert abs(np.mean(shares) - alpha) < 5 * np.sqrt(2 * alpha * (1 - alpha) / n)
 
 
+def test_few_rows_in_many_dimensions_do_not_fool_it() -> None:
+    # 40 training rows in 15 dimensions: each is nearer to its own mean than any other will be.
+    victim = halfspace(np.ones(15))
+    fresh = np.random.default_rng(9).standard_normal((2_000, 15))
+    assert refused(victim, fresh, alpha=0.2) < 0.35
+
+
 @pytest.mark.parametrize("name", ["breast_cancer", "digits", "iris"])
 def test_synthesised_queries_are_refused(name: str) -> None:
     victim = trained(name, "box")

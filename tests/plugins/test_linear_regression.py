@@ -20,11 +20,15 @@ from sklearn.linear_model import LinearRegression as Reference
 from sklearn.linear_model import Ridge
 
 from arena import (
+    Answer,
     ArenaError,
     Attack,
+    Knowledge,
     Oracle,
     RegressionDataset,
+    Session,
     Surrogate,
+    Victim,
     recipes,
     split,
 )
@@ -156,6 +160,37 @@ def test_baselines() -> None:
     assert [record.queries for record in (constant, public)] == [0, 0]
     assert -0.2 < min(constant.curve[0].values) <= max(constant.curve[0].values) < 0.05
     assert 0.8 < min(public.curve[0].values) < 0.9999
+
+
+def test_a_refit_keeps_the_targets_penalty() -> None:
+    victim = TARGET.train(np.random.default_rng(0))
+    X, y = victim.natural.X, victim.natural.y
+    for granted, alpha in (({"alpha": 30.0}, 30.0), (None, 0.0)):
+        knowledge = Knowledge(victim.domain, (), victim.reveals, victim.family, granted)
+        refit = recipes.refit(knowledge, X, y, np.random.default_rng(0))
+        a, b = recipes.ridge(victim.domain.encode(X), y, alpha)
+        np.testing.assert_allclose(refit.predict(X), victim.domain.encode(X) @ a + b)
+
+
+class Broken(ValueNoise):
+    """Fails at the first query."""
+
+    name = "broken"
+
+    def protect(self, victim: Victim, rng: Generator) -> Session:
+        return Broken._Failing()
+
+    class _Failing:
+        def answer(self, X: Floats, answer: Answer) -> Answer:
+            if len(X) < 100:
+                raise RuntimeError("no answer")
+            return answer
+
+
+def test_it_is_told_apart_who_fails() -> None:
+    record = played(Random(), Broken(sigma=1))
+    assert record.status is Status.VOID
+    assert record.reason.startswith("the defence raises RuntimeError")
 
 
 def test_defences_of_values() -> None:
