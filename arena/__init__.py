@@ -31,7 +31,7 @@ from arena.api import (
     Target,
     Victim,
 )
-from arena.datasets import Dataset, Table
+from arena.datasets import Dataset, RegressionDataset, Table
 from arena.domain import Domain, Feature
 from arena.errors import ArenaError, BudgetExhausted, InvalidQuery, OracleClosed
 from arena.hookspecs import hookimpl
@@ -85,6 +85,7 @@ __all__ = [
     "Oracle",
     "OracleClosed",
     "Plugin",
+    "RegressionDataset",
     "Session",
     "Split",
     "Surrogate",

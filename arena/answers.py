@@ -13,7 +13,10 @@ FIELDS = ("label", "probabilities", "score", "leaf", "value")
 """The fields an answer can carry, in the order in which they are listed."""
 
 REFUSED = -1
-"""The label of a row that the server (or its defence) refuses to answer."""
+"""The label of a row that the server (or its defence) refuses to answer.
+
+Its leaf is ``REFUSED`` too and its numbers are NaN: a zero could be taken for an answer.
+"""
 
 _INTEGER, _FLOAT = np.dtype(np.int64), np.dtype(np.float64)
 _DTYPES = dict.fromkeys(FIELDS, _FLOAT) | {"label": _INTEGER, "leaf": _INTEGER}
@@ -43,10 +46,14 @@ class Answer:
         array: NDArray[Any] | None = getattr(self, name)
         return array
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays of the fields that are revealed, by name."""
+        return {name: array for name in FIELDS if (array := self.field(name)) is not None}
+
     @property
     def fields(self) -> frozenset[str]:
         """The names of the fields that are revealed."""
-        return frozenset(name for name in FIELDS if self.field(name) is not None)
+        return frozenset(self.arrays())
 
     def only(self, fields: Collection[str]) -> Answer:
         """Keep the named fields, hide the others."""
@@ -66,6 +73,36 @@ class Answer:
     def rows(self, index: NDArray[Any] | slice) -> Answer:
         """Select rows by numpy index, in every field."""
         return Answer(*[None if a is None else a[index] for a in map(self.field, FIELDS)])
+
+    def refused(self, rows: NDArray[np.bool_]) -> Answer:
+        """Refuse the marked rows, bool (n,), in every field; the others stay as they are."""
+        if not rows.any():
+            return self
+        answer = self.copy()
+        for array in answer.arrays().values():
+            array[rows] = np.nan if array.dtype.kind == "f" else REFUSED
+        return answer
+
+    def rescored(self, own: NDArray[np.float64], score: NDArray[np.float64]) -> Answer:
+        """Answer two classes by another decision value than the model's own.
+
+        A label that an earlier defence turned against the model's stays turned, and its score with
+        it; a refused row stays refused. Probabilities, leaf and value are left out.
+
+        Args:
+            own: float64 (n,), the model's decision values, positive for class 1.
+            score: float64 (n,), those to answer by.
+
+        Raises:
+            ValueError: there is no label.
+        """
+        if self.label is None:
+            raise ValueError("it answers labels anew; put it before what hides the label")
+        refused, turned = self.label == REFUSED, (self.label == 1) != (own > 0)
+        label = np.where(refused, REFUSED, (score > 0) != turned)
+        if self.score is None:
+            return Answer(label=label)
+        return Answer(label, score=np.where(refused, np.nan, np.where(turned, -score, score)))
 
 
 class Unanswerable(Exception):

@@ -28,6 +28,7 @@ from pydantic_core import to_jsonable_python
 from arena.answers import FIELDS, Answer
 from arena.datasets import Dataset
 from arena.domain import Domain
+from arena.tables import Outcomes
 
 PLUGIN_API: Final = 1
 """The version of the contract between the engine and its plugins."""
@@ -148,12 +149,12 @@ class Natural:
 
     Attributes:
         X: float64 (m, d), raw rows in the target's domain.
-        y: int64 (m,), the true classes.
+        y: int64 (m,), the true classes; float64 (m,), the true values, for a regression.
         held_out: bool (m,), the rows the target was not trained on.
     """
 
     X: Floats
-    y: Labels
+    y: Outcomes
     held_out: NDArray[np.bool_]
 
 
@@ -163,13 +164,13 @@ class Victim(ABC):
 
     Attributes:
         domain: the inputs it accepts.
-        classes: the names of its classes, by label.
+        classes: the names of its classes, by label; none for a regression.
         family: one of ``FAMILIES``.
         reveals: the fields of its answers that are meant for clients.
         natural: the natural rows of its problem.
         hyperparameters: the recipe it was trained by; a tournament may grant it to attacks.
         parameters: the arrays that geometric and parameter error compare: ``coef`` float64
-            (width,) and ``intercept`` float64 () of a halfspace over encoded rows.
+            (width,) and ``intercept`` float64 () of a halfspace or a regression over encoded rows.
     """
 
     domain: Domain
@@ -180,11 +181,16 @@ class Victim(ABC):
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Floats] = field(default_factory=dict)
 
+    @property
+    def output(self) -> str:
+        """The field that it predicts: label, or value for a regression."""
+        return "label" if self.classes else "value"
+
     @abstractmethod
     def answer(self, X: Floats) -> Answer:
         """Answer validated raw rows X, C-contiguous float64 (n, d).
 
-        The label is always given; the other fields at least when they are in ``reveals``. A row's
+        ``output`` is always given; the other fields at least when they are in ``reveals``. A row's
         answer is the same bits in any batch (``arena.rowwise`` has kernels for that).
         """
 
@@ -298,14 +304,14 @@ class Knowledge:
 
     Attributes:
         domain: the inputs the target accepts.
-        classes: the names of the classes, by label.
+        classes: the names of the classes, by label; none for a regression.
         fields: the answer fields that leave the defence chain.
         family: the target's family.
         hyperparameters: the target's recipe, None unless granted.
         pool: float64 (n, d), unlabelled natural rows, None unless granted.
         defense: the canonical tree of the defence chain, None unless granted.
         public_X: float64 (n, d), another random 70 % of the public rows: for baselines only.
-        public_y: int64 (n,), their true classes: for baselines only.
+        public_y: int64 (n,), their true classes (float64, values): for baselines only.
     """
 
     domain: Domain
@@ -316,7 +322,7 @@ class Knowledge:
     pool: Floats | None = None
     defense: list[Any] | None = None
     public_X: Floats | None = None
-    public_y: Labels | None = None
+    public_y: Outcomes | None = None
 
 
 class Oracle(ABC):
@@ -356,7 +362,7 @@ class Surrogate(Protocol):
     """An extracted model. It pickles; one with ``coef_`` and ``intercept_`` crosses as arrays."""
 
     def predict(self, X: Floats) -> NDArray[Any]:
-        """Predict the labels of raw rows X (n, d): whole numbers (n,)."""
+        """Predict the labels of raw rows X (n, d): whole numbers (n,); values for a regression."""
 
 
 @dataclass(frozen=True)
@@ -367,15 +373,26 @@ class LinearSurrogate:
         domain: encodes the raw rows.
         coef_: float64 (1, width): label 1 where the score is positive; or (k, width): the largest.
         intercept_: float64 (1,) or (k,).
+        regression: whether the score is what it predicts, float64 (n,), and not a label.
     """
 
     domain: Domain
     coef_: Floats
     intercept_: Floats
+    regression: bool = False
 
-    def predict(self, X: Floats) -> Labels:
-        """Predict the labels of raw rows X (n, d)."""
-        return linear_labels(self.domain.encode(X), self.coef_, self.intercept_)
+    def predict(self, X: Floats) -> Outcomes:
+        """Predict the labels of raw rows X (n, d), or the values."""
+        Z = self.domain.encode(X)
+        if self.regression:
+            return linear_values(Z, self.coef_, self.intercept_)
+        return linear_labels(Z, self.coef_, self.intercept_)
+
+
+def linear_values(Z: Floats, coef: Floats, intercept: Floats) -> Floats:
+    """Predict the values of encoded rows Z (n, width) by coef (1, width) and intercept (1,)."""
+    values: Floats = Z @ coef[0] + intercept[0]
+    return values
 
 
 def linear_labels(Z: Floats, coef: Floats, intercept: Floats) -> Labels:

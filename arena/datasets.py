@@ -13,7 +13,7 @@ from functools import cache
 from http.client import HTTPException
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,9 @@ from pydantic import (
 )
 
 from arena.errors import ArenaError, closest
-from arena.tables import Table, from_cells, from_csv, numeric
+from arena.tables import Outcomes, Table, from_cells, from_csv, numeric
 
-__all__ = ["BUNDLED", "NAMES", "SKLEARN", "Dataset", "Table"]
+__all__ = ["BUNDLED", "NAMES", "REGRESSION", "SKLEARN", "Dataset", "RegressionDataset", "Table"]
 
 SKLEARN = ("breast_cancer", "digits", "iris", "wine")
 """Sets that come with scikit-learn."""
@@ -39,10 +39,13 @@ BUNDLED = {"adult": "income", "mushroom": "class", "pima": "class"}
 """Sets that come with arena, each with its label column."""
 
 NAMES = tuple(sorted((*SKLEARN, *BUNDLED)))
-"""Every name a tournament may write."""
+"""Every name a tournament may write where classes are predicted."""
+
+REGRESSION = ("diabetes",)
+"""Sets that come with scikit-learn, written where numbers are predicted."""
 
 
-def _as_in_yaml(schema: dict[str, Any]) -> None:
+def _as_in_yaml(schema: dict[str, Any], cls: type[Dataset]) -> None:
     """Describe what a user writes instead of the model's fields."""
     forms: list[dict[str, Any]] = [
         {"type": "object", "properties": fields, "required": [*fields]}
@@ -55,7 +58,7 @@ def _as_in_yaml(schema: dict[str, Any]) -> None:
         form["additionalProperties"] = False
     kept = {key: schema[key] for key in ("title", "description")}
     schema.clear()
-    schema |= {**kept, "anyOf": [{"enum": list(NAMES)}, *forms]}
+    schema |= {**kept, "anyOf": [{"enum": list(cls.names)}, *forms]}
 
 
 class Dataset(BaseModel):
@@ -66,6 +69,9 @@ class Dataset(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_as_in_yaml)
+
+    names: ClassVar[tuple[str, ...]] = NAMES
+    regression: ClassVar[bool] = False
 
     name: str | None = None
     openml: int | None = Field(default=None, strict=True, gt=0)
@@ -80,7 +86,7 @@ class Dataset(BaseModel):
         if isinstance(value, Mapping):
             return value
         raise ValueError(
-            f"a data set is a name ({', '.join(NAMES)}), {{openml: ID}} or "
+            f"a data set is a name ({', '.join(cls.names)}), {{openml: ID}} or "
             f"{{csv: PATH, label: COLUMN}}, not {str(value)[:40]}"
         )
 
@@ -103,8 +109,8 @@ class Dataset(BaseModel):
             raise ValueError("a data set has one source: a name, openml or csv")
         if (self.csv is None) != (self.label is None):
             raise ValueError("csv and label go together: write {csv: PATH, label: COLUMN}")
-        if self.name is not None and self.name not in NAMES:
-            raise ValueError(_unknown(self.name))
+        if self.name is not None and self.name not in self.names:
+            raise ValueError(_unknown(self.name, self.names))
         return self
 
     @model_serializer
@@ -139,10 +145,20 @@ class Dataset(BaseModel):
         return {"name": self.name} if self.openml is None else {"openml": self.openml}
 
 
-def _unknown(name: str) -> str:
+class RegressionDataset(Dataset):
+    """A data set whose label is a number: a name, ``{openml: ID}`` or a CSV file, as `Dataset`."""
+
+    names: ClassVar[tuple[str, ...]] = REGRESSION
+    regression: ClassVar[bool] = True
+
+
+def _unknown(name: str, names: tuple[str, ...]) -> str:
     if name.lower().endswith(".csv"):
         return f"'{name}' is a file: write {{csv: {name}, label: COLUMN}}"
-    known, near = f"known are: {', '.join(NAMES)}", closest(name, NAMES)
+    known, near = f"known are: {', '.join(names)}", closest(name, names)
+    if name in NAMES or name in REGRESSION:
+        labels = "classes" if name in NAMES else "numbers"
+        return f"data set '{name}' has {labels} for labels, which this does not predict; {known}"
     return f"no data set is called '{name}'; {known if near == known else f'{known}; {near}'}"
 
 
@@ -152,12 +168,13 @@ def _load(dataset: Dataset) -> tuple[Table, str]:
     title = dataset.title
     if dataset.csv is not None:
         content = _read(dataset.csv)
-        table = from_csv(content, str(dataset.label), title, f"'{dataset.csv}'")
+        where = f"'{dataset.csv}'"
+        table = from_csv(content, str(dataset.label), title, where, dataset.regression)
         return table, hashlib.sha256(content).hexdigest()
     if dataset.openml is not None:
-        return _from_openml(dataset.openml, title), ""
-    if title in SKLEARN:
-        return _from_sklearn(title), ""
+        return _from_openml(dataset.openml, title, dataset.regression), ""
+    if title in (*SKLEARN, *REGRESSION):
+        return _from_sklearn(title, dataset.regression), ""
     packed = resources.files("arena.bundled").joinpath(f"{title}.csv.xz").read_bytes()
     return from_csv(lzma.decompress(packed), BUNDLED[title], title, f"bundled '{title}'"), ""
 
@@ -173,18 +190,22 @@ def _read(path: Path) -> bytes:
     raise ArenaError(f"'{path}' {reason}: give the path of a readable CSV file")
 
 
-def _from_sklearn(name: str) -> Table:
-    """Load one of ``SKLEARN``; the pixels of digits are integers, all else is continuous."""
+def _from_sklearn(name: str, regression: bool) -> Table:
+    """Load one of its sets; the pixels of digits are integers, all else is continuous."""
     import sklearn.datasets
 
     bunch = getattr(sklearn.datasets, f"load_{name}")()
-    X, y = np.array(bunch.data, np.float64), np.array(bunch.target, np.int64)
+    X = np.array(bunch.data, np.float64)
+    y: Outcomes = np.array(bunch.target, np.float64)
+    if not regression:
+        y = y.astype(np.int64)
     columns = zip(bunch.feature_names, X.T, strict=True)
     features = tuple(numeric(str(n), x, whole=name == "digits")[0] for n, x in columns)
-    return Table(name, features, X, y, tuple(map(str, bunch.target_names)))
+    classes = () if regression else tuple(map(str, bunch.target_names))
+    return Table(name, features, X, y, classes)
 
 
-def _from_openml(number: int, title: str) -> Table:
+def _from_openml(number: int, title: str, regression: bool) -> Table:
     """Fetch a set through scikit-learn's cache, with the one parser that works without pandas."""
     from sklearn.datasets import fetch_openml
 
@@ -210,7 +231,7 @@ def _from_openml(number: int, title: str) -> Table:
         for name, values in zip(bunch.feature_names, bunch.data.T, strict=True)
     }
     labels = _as_cells(bunch.target, None)
-    return from_cells(columns, labels, range(1, len(labels) + 1), title, where)
+    return from_cells(columns, labels, range(1, len(labels) + 1), title, where, regression)
 
 
 def _as_cells(values: NDArray[Any], categories: Sequence[str] | None) -> list[str]:

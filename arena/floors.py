@@ -7,8 +7,8 @@ import math
 from arena.records import FloorTerms, Goal
 
 _EXACT_GOALS = ("geometric-error", "parameter-error")
-_LINEAR = ("halfspace", "softmax")
-_REAL_VALUED = {"score", "probabilities"}
+_LINEAR = ("halfspace", "softmax", "linear-regression")
+_REAL_VALUED = {"score", "probabilities", "value"}
 
 
 def information_floor(terms: FloorTerms, goal: Goal, level: float) -> float | None:

@@ -131,16 +131,23 @@ def _knowledge(spec: MatchSpec, stage: Stage, public_seed: str) -> Knowledge:
 
 
 def _utility(spec: MatchSpec, stage: Stage, seed: str) -> float | None:
-    """Return the share of natural inputs whose label the defence leaves alone; None if hidden."""
-    natural = stage.inputs["natural"]
-    if natural is None or "label" not in spec.revealed:
+    """Return the share of natural inputs whose label the defence leaves alone; None if hidden.
+
+    Of a regression it is the R^2 of the values, where a refusal tells no more than their mean.
+    """
+    natural, output = stage.inputs["natural"], stage.victim.output
+    if natural is None or output not in spec.revealed:
         return None
     # Copies: a defence may write into what it is given.
     answer = stage.natural_answer.copy()
     for session in _sessions(spec, stage.victim, seed):
         answer = session.answer(natural.X.copy(), answer)
     n, k = len(natural.X), len(stage.victim.classes)
-    return float(np.mean(delivered(answer, n, k, spec.revealed).label == natural.labels))
+    given = delivered(answer, n, k, spec.revealed).arrays()[output]
+    if k:
+        return float(np.mean(given == natural.labels))
+    known = np.where(np.isfinite(given), given, natural.labels.mean())
+    return max(0.0, sum(natural.r2(known)) / 2)
 
 
 def _scores(

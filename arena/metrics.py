@@ -1,4 +1,4 @@
-"""How close a surrogate comes: fidelity on three kinds of inputs, accuracy, geometric error."""
+"""How close a surrogate comes: fidelity on three kinds of inputs, R^2, accuracy, weights."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from arena.api import Floats, Labels, Natural, Victim
 from arena.domain import Domain
+from arena.tables import Outcomes
 
 JITTER = 0.1
 """Natural inputs: continuous and integer features move by this many standard deviations."""
@@ -32,29 +33,49 @@ class Inputs:
 
     Attributes:
         X: float64 (n, d), raw rows.
-        labels: int64 (n,), what counts as right.
+        labels: int64 (n,), what counts as right; the values, float64 (n,), of a regression.
         halves: int64 (n,), 0 or 1.
         by_class: whether agreement is the mean of every class's.
     """
 
     X: Floats
-    labels: Labels
+    labels: Outcomes
     halves: NDArray[np.int64]
     by_class: bool = False
 
-    def agreement(self, predicted: Labels) -> tuple[float, float]:
+    def agreement(self, predicted: Outcomes) -> tuple[float, float]:
         """Return the share of predicted labels (n,) that are right, in each half."""
         group, sizes = self._groups
         right = np.bincount(group, weights=predicted == self.labels, minlength=len(sizes))
         first, second = (right / sizes).reshape(2, -1).mean(axis=1)
         return float(first), float(second)
 
+    def r2(self, predicted: Outcomes) -> tuple[float, float]:
+        """Return 1 - (sum of squared errors) / (that of the mean) of values (n,), in each half.
+
+        Where the right values do not vary: 1 if all are met, else 0, as in scikit-learn. What
+        overflows is the least float.
+        """
+        first, second = (self._r2(predicted, self.halves == half) for half in (0, 1))
+        return first, second
+
+    def _r2(self, predicted: Outcomes, rows: NDArray[np.bool_]) -> float:
+        right = self.labels[rows]
+        with np.errstate(over="ignore"):
+            errors = np.square(right - predicted[rows]).sum()
+        spread = np.square(right - right.mean()).sum()
+        if not spread:
+            return float(not errors)
+        with np.errstate(over="ignore"):
+            return float(max(1 - errors / spread, np.finfo(np.float64).min))
+
     @cached_property
     def _groups(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """What agreement is a mean over: every row's group (n,), and the groups' sizes."""
         if not self.by_class:
             return self.halves, np.bincount(self.halves)
-        group = self.halves * (int(self.labels.max()) + 1) + self.labels
+        labels = self.labels.astype(np.int64)
+        group = self.halves * (int(labels.max()) + 1) + labels
         return group, np.bincount(group)
 
 
@@ -68,7 +89,7 @@ def natural_inputs(victim: Victim, size: int, rng: Generator, usable: NDArray[np
         usable: bool (m,), which of the natural rows may be used: those outside the pool.
     """
     X = smoothed(victim.natural.X[usable], victim.domain, size, rng)
-    return _halved(X, _labels(victim, X))
+    return _halved(X, _outputs(victim, X))
 
 
 def smoothed(rows: Floats, domain: Domain, size: int, rng: Generator) -> Floats:
@@ -87,22 +108,24 @@ def smoothed(rows: Floats, domain: Domain, size: int, rng: Generator) -> Floats:
 def uniform_inputs(victim: Victim, size: int, rng: Generator) -> Inputs:
     """Draw uniform inputs from the domain."""
     X = victim.domain.sample(size, rng)
-    return _halved(X, _labels(victim, X))
+    return _halved(X, _outputs(victim, X))
 
 
 def balanced_inputs(victim: Victim, size: int, rng: Generator) -> Inputs | None:
     """Draw uniform inputs until each class has its share; None if one is not met under the cap.
 
     Gives up as soon as a class is too rare to be met even at three standard deviations more than
-    what was seen of it.
+    what was seen of it. None also for a regression, which has no classes.
     """
     k = len(victim.classes)
+    if not k:
+        return None
     share = max(1, size // (2 * k)) * 2
     kept: list[list[Floats]] = [[] for _ in range(k)]
     missing = np.full(k, share)
     for draws in range(1, BALANCED_DRAWS + 1):
         X = victim.domain.sample(size, rng)
-        labels = _labels(victim, X)
+        labels = _outputs(victim, X)
         for c in np.flatnonzero(missing):
             rows = X[labels == c][: missing[c]]
             kept[c].append(rows)
@@ -121,7 +144,7 @@ def balanced_inputs(victim: Victim, size: int, rng: Generator) -> Inputs | None:
 
 
 def held_out_inputs(natural: Natural) -> Inputs | None:
-    """Take the real rows the target was not trained on, with their true classes."""
+    """Take the real rows the target was not trained on, with their true classes or values."""
     X, y = natural.X[natural.held_out], natural.y[natural.held_out]
     return _halved(X, y) if len(X) >= 2 else None
 
@@ -154,12 +177,17 @@ def parameter_error(
 
 
 def labels_fault(labels: Any, n: int, classes: int) -> str:
-    """Say what is wrong with a surrogate's prediction of n rows; empty if nothing is."""
+    """Say what is wrong with a surrogate's prediction of n rows; empty if nothing is.
+
+    Without classes it is to be the values of a regression.
+    """
     array = np.asarray(labels)
     if array.shape != (n,):
         return f"its predict gives shape {array.shape} for {n} rows; give ({n},)"
     if array.dtype.kind not in "iubf":
-        return f"its predict gives {array.dtype}; give whole numbers"
+        return f"its predict gives {array.dtype}; give {'whole ' if classes else ''}numbers"
+    if not classes:
+        return "" if np.isfinite(array).all() else "its predict gives a value that is not finite"
     outside = array[~((array >= 0) & (array < classes))]
     if outside.size:
         return f"its predict gives {outside[0]}; the classes are 0..{classes - 1}"
@@ -178,12 +206,12 @@ def _unit(coef: Floats, intercept: float, affine: bool) -> Floats | None:
     return unit
 
 
-def _labels(victim: Victim, X: Floats) -> Labels:
-    label = victim.answer(np.ascontiguousarray(X)).label
-    if label is None:
-        raise ValueError("the victim's answer holds no label")
-    return label
+def _outputs(victim: Victim, X: Floats) -> Outcomes:
+    output = victim.answer(np.ascontiguousarray(X)).field(victim.output)
+    if output is None:
+        raise ValueError(f"the victim's answer holds no {victim.output}")
+    return output
 
 
-def _halved(X: Floats, labels: Labels) -> Inputs:
+def _halved(X: Floats, labels: Outcomes) -> Inputs:
     return Inputs(X, labels, np.arange(len(X)) % 2)

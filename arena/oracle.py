@@ -116,7 +116,7 @@ class Door(Oracle):
 
     def _culprit(self, bare: object, n: int) -> str:
         try:
-            delivered(bare, n, self._classes, {"label"})
+            delivered(bare, n, self._classes, {self._victim.output})
         except Unanswerable:
             return "target"
         return "defence" if self._sessions else "target"

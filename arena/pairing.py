@@ -283,14 +283,19 @@ def why_not(
         return f"{attack.name} needs {wanted}, clients see {_listed(fields) or 'nothing'}"
     if missing := requires.knowledge - tournament.knowledge.granted():
         return f"{attack.name} must be told {_listed(missing)}, which the tournament does not grant"
-    if tournament.goal.metric.endswith("error") and not families & {
-        "halfspace",
-        "linear-regression",
-    }:
-        return (
-            f"{tournament.goal.metric} is defined for linear targets, this is {_listed(families)}"
-        )
-    return ""
+    return _undefined(tournament.goal, families)
+
+
+def _undefined(goal: Goal, families: frozenset[str]) -> str:
+    """Say why a goal's metric is not defined for a target; empty when it is."""
+    regression = "linear-regression" in families
+    if goal.is_error:
+        defined, kind = regression or "halfspace" in families, "linear targets"
+    elif goal.metric == "r2":
+        defined, kind = regression, "regressions"
+    else:
+        defined, kind = not regression, "targets with classes"
+    return "" if defined else f"{goal.metric} is defined for {kind}, this is {_listed(families)}"
 
 
 def _listed(names: frozenset[str]) -> str:

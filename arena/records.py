@@ -63,8 +63,8 @@ class Goal:
     """What a tournament ranks by.
 
     Attributes:
-        metric: fidelity, accuracy, geometric-error or parameter-error.
-        inputs: what fidelity is measured on: natural, uniform or balanced.
+        metric: fidelity, accuracy, r2, geometric-error or parameter-error.
+        inputs: what fidelity (and r2) is measured on: natural, uniform or balanced.
         reach: the levels, from easy to hard; errors are to be reached from above.
         size: how many scoring inputs, in two disjoint halves.
     """
@@ -136,7 +136,8 @@ class Record:
         calls: calls of the oracle.
         curve: the checkpoints, in order.
         final: every metric of the last surrogate; None where one does not apply.
-        utility: share of natural inputs whose label the defence leaves alone; None if not measured.
+        utility: share of natural inputs whose label the defence leaves alone, R^2 of their values
+            for a regression; None if not measured.
         floor: what the information floor depends on; None where the target never answered.
         seeds: the seed of every role, as hexadecimal.
     """

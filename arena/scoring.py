@@ -21,7 +21,7 @@ def goal_values(stage: Stage, goal: Goal, predictor: Predictor) -> tuple[float, 
         error = _weights_error(stage.victim, goal.metric, predictor)
         return () if error is None else (error,)
     kind = "held-out" if goal.metric == "accuracy" else goal.inputs
-    return _agreement(stage, kind, predictor)
+    return _likeness(stage, kind, predictor)
 
 
 def final_metrics(stage: Stage, predictor: Predictor) -> dict[str, float | None]:
@@ -32,19 +32,26 @@ def final_metrics(stage: Stage, predictor: Predictor) -> dict[str, float | None]
     """
     metrics: dict[str, float | None] = {}
     for kind in (*KINDS, "held-out"):
-        halves = _agreement(stage, kind, predictor)
-        name = "accuracy" if kind == "held-out" else f"fidelity {kind}"
-        metrics[name] = sum(halves) / 2 if halves else None
+        halves = _likeness(stage, kind, predictor)
+        metrics[_named(stage.victim, kind)] = sum(halves) / 2 if halves else None
     for metric in ("geometric-error", "parameter-error"):
         metrics[metric] = _weights_error(stage.victim, metric, predictor)
     return metrics
 
 
-def _agreement(stage: Stage, kind: str, predictor: Predictor) -> tuple[float, ...]:
+def _named(victim: Victim, kind: str) -> str:
+    if not victim.classes:
+        return f"r2 {kind}"
+    return "accuracy" if kind == "held-out" else f"fidelity {kind}"
+
+
+def _likeness(stage: Stage, kind: str, predictor: Predictor) -> tuple[float, ...]:
+    """Return the agreement of labels, or the R^2 of values, in each half."""
     inputs = stage.inputs[kind]
     if inputs is None:
         return ()
-    return inputs.agreement(predictor.labels(inputs.X, stage.encoded(kind)))
+    predicted = predictor.labels(inputs.X, stage.encoded(kind))
+    return inputs.agreement(predicted) if stage.victim.classes else inputs.r2(predicted)
 
 
 def _weights_error(victim: Victim, metric: str, predictor: Predictor) -> float | None:

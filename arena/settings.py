@@ -29,11 +29,13 @@ class _Settings(BaseModel):
 class GoalSettings(_Settings):
     """What the tournament ranks by: a metric, the inputs it is measured on, the levels to reach."""
 
-    metric: Literal["fidelity", "accuracy", "geometric-error", "parameter-error"] = Field(
-        "fidelity", description="agreement with the target, with the truth, or an error of weights"
+    metric: Literal["fidelity", "accuracy", "r2", "geometric-error", "parameter-error"] = Field(
+        "fidelity",
+        description="agreement with the target, with the truth, R^2 of the target's values, or an "
+        "error of weights",
     )
     inputs: Literal["natural", "uniform", "balanced"] = Field(
-        "natural", description="what fidelity is measured on"
+        "natural", description="what fidelity is measured on, and r2, which knows no balanced ones"
     )
     reach: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = Field(
         [0.90, 0.95, 0.99], description="the levels that boards rank"

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from arena.api import Floats, Labels, LinearSurrogate, linear_labels
+from arena.api import Floats, LinearSurrogate, linear_labels, linear_values
 from arena.domain import Domain
 from arena.errors import one_line
 from arena.metrics import labels_fault
+from arena.tables import Outcomes
 
 MOST_BYTES = 64 << 20
 """A surrogate may pickle to this many bytes."""
@@ -28,8 +29,10 @@ class RuleBroken(Exception):
 class Predictor(Protocol):
     """A snapshot made ready to predict."""
 
-    def labels(self, X: Floats, Z: Floats) -> Labels:
+    def labels(self, X: Floats, Z: Floats) -> Outcomes:
         """Predict the labels of raw rows X (n, d), which encode to Z (n, width); int64 (n,).
+
+        Of a regression it predicts the values, float64 (n,).
 
         Raises:
             RuleBroken: the surrogate fails, or gives something that is no labels.
@@ -38,10 +41,17 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear surrogate over encoded rows: coef float64 (1 or k, width), intercept (1 or k,)."""
+    """A linear surrogate over encoded rows.
+
+    Attributes:
+        coef: float64 (1 or k, width).
+        intercept: float64 (1 or k,).
+        regression: whether it predicts values.
+    """
 
     coef: Floats
     intercept: Floats
+    regression: bool = False
 
     @property
     def normal(self) -> tuple[Floats, float] | None:
@@ -52,8 +62,10 @@ class Linear:
             return self.coef[1] - self.coef[0], float(self.intercept[1] - self.intercept[0])
         return None
 
-    def labels(self, X: Floats, Z: Floats) -> Labels:
-        """Predict the labels of encoded rows Z (n, width)."""
+    def labels(self, X: Floats, Z: Floats) -> Outcomes:
+        """Predict the labels, or the values, of encoded rows Z (n, width)."""
+        if self.regression:
+            return linear_values(Z, self.coef, self.intercept)
         return linear_labels(Z, self.coef, self.intercept)
 
 
@@ -69,8 +81,8 @@ class _Loaded:
     surrogate: Any
     classes: int
 
-    def labels(self, X: Floats, Z: Floats) -> Labels:
-        """Predict the labels of raw rows X (n, d)."""
+    def labels(self, X: Floats, Z: Floats) -> Outcomes:
+        """Predict the labels, or the values, of raw rows X (n, d)."""
         try:
             labels = np.asarray(self.surrogate.predict(X.copy()))
             wrong = labels_fault(labels, len(X), self.classes)
@@ -80,7 +92,7 @@ class _Loaded:
             raise RuleBroken(f"its surrogate fails to predict: {one_line(error)}") from error
         if wrong:
             raise RuleBroken(wrong)
-        return labels.astype(np.int64)
+        return labels.astype(np.int64 if self.classes else np.float64)
 
 
 Snapshot = Linear | Pickled
@@ -118,7 +130,7 @@ def capture(surrogate: Any, domain: Domain, classes: int) -> Snapshot:
 
 
 def loaded(snapshot: Snapshot, classes: int) -> Predictor:
-    """Make a snapshot ready to predict labels 0..classes - 1.
+    """Make a snapshot ready to predict labels 0..classes - 1, or values if there are no classes.
 
     Raises:
         RuleBroken: its pickle cannot be loaded.
@@ -150,7 +162,8 @@ def _as_linear(surrogate: Any, domain: Domain, classes: int) -> Linear | None:
     try:
         linear = _linear(surrogate, domain, classes)
         X = domain.sample(_PROBES, np.random.default_rng(0))
-        same = np.array_equal(surrogate.predict(X.copy()), linear.labels(X, domain.encode(X)))
+        predicted, expected = surrogate.predict(X.copy()), linear.labels(X, domain.encode(X))
+        same = (np.array_equal if classes else np.allclose)(predicted, expected)
     except Exception:
         # It may still be a surrogate of another kind; scoring tells.
         return None
@@ -163,7 +176,7 @@ def _linear(surrogate: Any, domain: Domain, classes: int) -> Linear:
         intercept = np.array(surrogate.intercept_, dtype=np.float64).reshape(-1)
     except (TypeError, ValueError) as error:
         raise RuleBroken(f"its coef_ and intercept_ are not numbers: {error}") from None
-    rows = 1 if len(coef) == 1 and classes <= 2 else classes
+    rows = 1 if not classes or (len(coef) == 1 and classes == 2) else classes
     if coef.shape != (rows, domain.width) or intercept.shape not in ((rows,), (1,)):
         raise RuleBroken(
             f"its coef_ has shape {coef.shape} and intercept_ {intercept.shape}; "
@@ -171,4 +184,4 @@ def _linear(surrogate: Any, domain: Domain, classes: int) -> Linear:
         )
     if not np.isfinite(coef).all() or not np.isfinite(intercept).all():
         raise RuleBroken("its coef_ or intercept_ is not finite")
-    return Linear(coef, np.broadcast_to(intercept, (rows,)).copy())
+    return Linear(coef, np.broadcast_to(intercept, (rows,)).copy(), not classes)

@@ -12,6 +12,7 @@ from arena.api import Natural
 from arena.datasets import Table
 from arena.domain import Domain
 from arena.errors import ArenaError
+from arena.tables import Outcomes
 
 TRAINED_ON = 0.7
 """The share of the rows a target is trained on."""
@@ -23,21 +24,24 @@ class Split:
 
     Attributes:
         domain: bounds and bins from the training rows.
-        classes: the names of the classes, by label.
+        classes: the names of the classes, by label; none for a regression.
         X: float64 (n, d), raw training rows.
-        y: int64 (n,), their classes.
+        y: int64 (n,), their classes; float64 (n,), their values, for a regression.
         natural: all rows, with those held out marked.
     """
 
     domain: Domain
     classes: tuple[str, ...]
     X: NDArray[np.float64]
-    y: NDArray[np.int64]
+    y: Outcomes
     natural: Natural
 
 
 def split(table: Table, rng: Generator, bins: int | None = None) -> Split:
-    """Draw 70 % of every class for training; every class keeps at least one row there."""
+    """Draw 70 % of every class for training; every class keeps at least one row there.
+
+    Of a regression, 70 % of all rows.
+    """
     trained = training_rows(table.y, rng)
     X, y = table.X[trained], table.y[trained]
     return Split(
@@ -49,11 +53,12 @@ def split(table: Table, rng: Generator, bins: int | None = None) -> Split:
     )
 
 
-def training_rows(y: NDArray[np.int64], rng: Generator) -> NDArray[np.bool_]:
-    """Mark a random 70 % of the rows of every class of y (m,); bool (m,)."""
+def training_rows(y: Outcomes, rng: Generator) -> NDArray[np.bool_]:
+    """Mark a random 70 % of the rows of every class of y (m,), or of all for values; bool (m,)."""
     trained = np.zeros(len(y), dtype=bool)
-    for c in np.unique(y):
-        rows = rng.permutation(np.flatnonzero(y == c))
+    group = np.zeros(len(y)) if y.dtype.kind == "f" else y
+    for c in np.unique(group):
+        rows = rng.permutation(np.flatnonzero(group == c))
         trained[rows[: max(1, round(TRAINED_ON * len(rows)))]] = True
     return trained
 

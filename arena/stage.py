@@ -29,7 +29,8 @@ class Stage:
         victim: the trained target.
         pool: float64 (n, d), the unlabelled natural rows attacks may be given.
         inputs: scoring inputs by kind: natural, uniform, balanced (None where a class is not met),
-            and held-out real rows with their true classes (None where there are none).
+            and held-out real rows with their true classes (None where there are none). For a
+            regression, values in place of labels, and no balanced ones.
         natural_answer: the victim's answer to the natural inputs; what a defence costs honest
             users is measured on it.
     """
@@ -89,7 +90,7 @@ def _fault(victim: object) -> str:
     """Say what is wrong with what a target trained; empty if nothing is."""
     if not isinstance(victim, Victim):
         return f"its train returns {type(victim).__name__}, no arena.Victim"
-    if len(victim.classes) < 2:
+    if len(victim.classes) == 1:
         return "it has one class only; give it data with two"
     if victim.family not in FAMILIES:
         return f"its family '{victim.family}' is none of arena.FAMILIES"
@@ -105,6 +106,9 @@ def _natural_fault(natural: Natural, victim: Victim) -> str:
         return f"its natural rows have shape {X.shape}; its domain has {d} features"
     if natural.y.shape != (n,) or natural.held_out.shape != (n,):
         return f"its natural y or held_out is not of shape ({n},)"
+    if natural.y.dtype.kind not in ("iu" if victim.classes else "f"):
+        what = "the indices of classes" if victim.classes else "values, as it has no classes"
+        return f"its natural y is {natural.y.dtype}; give {what}"
     if natural.held_out.dtype != bool:
         return f"its natural held_out is {natural.held_out.dtype}, not bool"
     try:
@@ -116,7 +120,7 @@ def _natural_fault(natural: Natural, victim: Victim) -> str:
 
 def _answer_fault(victim: Victim) -> str:
     rows = np.ascontiguousarray(victim.natural.X)
-    fields = victim.reveals | {"label"}
+    fields = victim.reveals | {victim.output}
     try:
         answer = delivered(victim.answer(rows), len(rows), len(victim.classes), fields)
     except Unanswerable as error:

@@ -12,7 +12,8 @@ A cell is missing when it is empty, ``?``, ``NA`` or ``NaN`` in any case. It bec
 the column's present cells (rounded half to even in an integer column) or the category ``missing``
 (shared with cells that say just that). A row with a missing label is dropped before anything else.
 Classes are sorted as text, or as numbers when all are written as whole numbers. A constant column
-is kept, with low == high, so that a set has its published number of attributes.
+is kept, with low == high, so that a set has its published number of attributes. For a regression
+every label is a number.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from arena.domain import Feature, Kind
 from arena.errors import ArenaError, closest
 
 Floats = NDArray[np.float64]
+Outcomes = NDArray[np.int64 | np.float64]
 
 MOST_VALUES = 100
 """The distinct values a text column, and the classes a label, may have."""
@@ -53,14 +55,14 @@ class Table:
         name: the set's short name, for boards.
         features: the d columns, with bounds from all n rows.
         X: float64 (n, d), raw values, categories as codes.
-        y: int64 (n,), indices into ``classes``.
-        classes: the names of the k classes.
+        y: int64 (n,), indices into ``classes``; float64 (n,), the values, for a regression.
+        classes: the names of the k classes; none for a regression.
     """
 
     name: str
     features: tuple[Feature, ...]
     X: Floats
-    y: NDArray[np.int64]
+    y: Outcomes
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -68,7 +70,7 @@ class Table:
         self.y.setflags(write=False)
 
 
-def from_csv(content: bytes, label: str, title: str, where: str) -> Table:
+def from_csv(content: bytes, label: str, title: str, where: str, regression: bool = False) -> Table:
     """Read a CSV file by the rules at the top of this module.
 
     Args:
@@ -76,6 +78,7 @@ def from_csv(content: bytes, label: str, title: str, where: str) -> Table:
         label: the name of the label column.
         title: the table's name.
         where: how errors name the file.
+        regression: whether the labels are numbers to predict.
 
     Raises:
         ArenaError: the file breaks a rule.
@@ -86,7 +89,7 @@ def from_csv(content: bytes, label: str, title: str, where: str) -> Table:
         raise ArenaError(f"{where} has no data rows: add rows below the header")
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     labels = columns.pop(label)
-    return from_cells(columns, labels, lines, title, where)
+    return from_cells(columns, labels, lines, title, where, regression)
 
 
 def from_cells(
@@ -95,6 +98,7 @@ def from_cells(
     lines: Sequence[int],
     title: str,
     where: str,
+    regression: bool = False,
 ) -> Table:
     """Turn text into numbers by the rules at the top of this module.
 
@@ -104,6 +108,7 @@ def from_cells(
         lines: the n line numbers, for errors.
         title: the table's name.
         where: how errors name the source.
+        regression: whether the labels are numbers to predict.
 
     Raises:
         ArenaError: a column or the label breaks a rule.
@@ -112,7 +117,9 @@ def from_cells(
         raise ArenaError(f"{where} has no feature columns: add one besides the label")
     kept = [i for i, label in enumerate(labels) if label.lower() not in _MISSING]
     lines = [lines[i] for i in kept]
-    y, classes = _classes([labels[i] for i in kept], where)
+    present = [labels[i] for i in kept]
+    y: Outcomes
+    y, classes = (_values(present, lines, where), ()) if regression else _classes(present, where)
     made = [_column(n, [cells[i] for i in kept], lines, where) for n, cells in columns.items()]
     X = np.stack([values for _, values in made], axis=1)
     return Table(title, tuple(feature for feature, _ in made), X, y, classes)
@@ -192,6 +199,23 @@ def _classes(labels: list[str], where: str) -> tuple[NDArray[np.int64], tuple[st
         raise ArenaError(f"{where}: the label has {found}; it needs two classes or more")
     code = {name: i for i, name in enumerate(names)}
     return np.array([code[label] for label in labels], np.int64), tuple(names)
+
+
+def _values(labels: list[str], lines: Sequence[int], where: str) -> Floats:
+    """Read the labels of a regression, none missing."""
+    words = {label for label in labels if not _NUMBER.fullmatch(label)}
+    wrong = words or {label for label in labels if abs(float(label)) > LARGEST}
+    if wrong:
+        line = _first(wrong, labels, lines)
+        raise ArenaError(
+            f"{where}, line {line}: the label {labels[lines.index(line)]!r} is no number up to "
+            f"{LARGEST:g}, as a regression predicts; correct it, or choose another label column"
+        )
+    values = np.array([float(label) for label in labels])
+    if len(np.unique(values)) < 2:
+        found = f"only the value {labels[0]}" if labels else "no value in any row"
+        raise ArenaError(f"{where}: the label has {found}; a regression needs two or more")
+    return values
 
 
 def _column(

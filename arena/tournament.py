@@ -290,6 +290,10 @@ class _Loader:
                 )
         else:
             self.check_levels(goal)
+        if (goal.metric, goal.inputs) == ("r2", "balanced"):
+            self.mistakes.add(
+                ("goal", "inputs"), "r2 has no classes to balance; write natural or uniform"
+            )
         for i, level in enumerate(goal.reach):
             if level in goal.reach[:i]:
                 self.mistakes.add(("goal", "reach", i), f"level {level:g} stands twice; keep one")
@@ -303,7 +307,7 @@ class _Loader:
                 self.mistakes.add(
                     at, f"a level of {level:g} is not below 1; {goal.metric} is 1 at most"
                 )
-            elif level > finest + 1e-12:
+            elif goal.metric != "r2" and level > finest + 1e-12:
                 need = 2 * math.ceil(_FEWEST_ERRORS / (1 - level) - 1e-6)
                 self.mistakes.add(
                     at,

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from arena.datasets import BUNDLED, NAMES, Dataset, Table
+from arena.datasets import BUNDLED, NAMES, Dataset, RegressionDataset, Table
 from arena.domain import Feature
 from arena.errors import ArenaError
 
@@ -273,6 +273,54 @@ def test_identity_is_of_the_bytes_that_were_loaded(tmp_path: Path) -> None:
     path.write_text("x,y\n1,0\n9,1\n")
     assert before.load() is table
     assert before.identity()["csv_sha256"] == hashlib.sha256(b"x,y\n1,0\n2,1\n").hexdigest()
+
+
+# Labels that are numbers
+
+
+def test_a_set_of_numbers_has_its_published_shape() -> None:
+    table = RegressionDataset.model_validate("diabetes").load()
+    assert (table.X.shape, table.classes) == ((442, 10), ())
+    assert table.y.dtype == np.float64
+    assert (table.y.min(), table.y.max()) == (25, 346)
+    assert not table.y.flags.writeable
+
+
+def test_classes_and_numbers_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="'diabetes' has numbers for labels"):
+        Dataset.model_validate("diabetes")
+    with pytest.raises(ValidationError, match=r"'wine' has classes for.*known are: diabetes"):
+        RegressionDataset.model_validate("wine")
+    path = tmp_path / "a.csv"
+    path.write_text("x,y\n1,0\n2,1\n3,\n4,2.5\n")
+    written = {"csv": str(path), "label": "y"}
+    numbers, classes = RegressionDataset.model_validate(written), Dataset.model_validate(written)
+    assert numbers.load().y.tolist() == [0, 1, 2.5]
+    assert classes.load().classes == ("0", "1", "2.5")
+    assert numbers != classes
+    assert numbers.identity() == classes.identity()
+    assert RegressionDataset.model_json_schema()["anyOf"][0]["enum"] == ["diabetes"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "parts"),
+    [
+        (["1", "one"], ["line 3", "'one' is no number"]),
+        (["1", "inf"], ["line 3", "'inf' is no number up to 1e+100"]),
+        (["-1e101", "1"], ["line 2", "'-1e101'"]),
+        (["2", "2.0"], ["only the value 2", "two or more"]),
+        (["", "?"], ["no value in any row"]),
+    ],
+)
+def test_labels_that_are_no_numbers_are_refused(
+    tmp_path: Path, labels: list[str], parts: list[str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("x,y\n" + "".join(f"1,{label}\n" for label in labels))
+    with pytest.raises(ArenaError) as error:
+        RegressionDataset.model_validate({"csv": str(path), "label": "y"}).load()
+    for part in parts:
+        assert part in str(error.value)
 
 
 # The rules for CSV files

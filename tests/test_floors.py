@@ -26,6 +26,15 @@ def halfspace(
     return FloorTerms(family, width, homogeneous, rho, fields)
 
 
+def test_values_of_a_regression_are_equations() -> None:
+    exact, loose = Goal("parameter-error", "natural", (1e-6,)), Goal("r2", "natural", (0.9,))
+    open_ = halfspace(10, False, 0.0, ("value",), "linear-regression")
+    assert information_floor(open_, exact, 1e-6) == 11
+    assert information_floor(open_, loose, 0.9) is None
+    noisy = halfspace(10, False, 0.0, (), "linear-regression")
+    assert information_floor(noisy, exact, 1e-6) is None
+
+
 @pytest.mark.parametrize(
     ("d", "chord", "labels"),
     [

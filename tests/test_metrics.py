@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from misbehaving import Odd
 from numpy.typing import NDArray
 from playground import MIXED, Guess, LinearVictim, Open, Still, Toy, tournament
+from sklearn.metrics import r2_score
 
 from arena import Attack, Domain, LinearSurrogate, Natural, Surrogate
 from arena.metrics import (
@@ -290,6 +291,19 @@ class RareStump:
 
     def predict(self, X: Floats) -> Any:
         return (X[:, 0] > 2.995).astype(int)
+
+
+def test_r2_is_that_of_scikit_learn_in_each_half() -> None:
+    y, predicted = rng(1).random(40), rng(2).random(40)
+    inputs = Inputs(np.zeros((40, 1)), y, np.arange(40) % 2)
+    for half, r2 in enumerate(inputs.r2(predicted)):
+        assert np.isclose(r2, r2_score(y[half::2], predicted[half::2]))
+    assert inputs.r2(y) == (1, 1)
+    huge = inputs.r2(np.full(40, 1e300))
+    assert np.isfinite(huge).all()
+    assert max(huge) < -1e300
+    constant = Inputs(np.zeros((4, 1)), np.ones(4), np.arange(4) % 2)
+    assert constant.r2(np.array([1.0, 1.0, 1.0, 2.0])) == (1, 0)
 
 
 def test_geometric_error_of_known_halfspaces() -> None:

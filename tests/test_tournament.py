@@ -201,7 +201,7 @@ TOP = {
     "goal: fidelity": "5:7: goal should be a mapping, not 'fidelity'",
     "goal: {metrics: x}": "5:8: unknown key 'metrics'; did you mean 'metric'?",
     "goal: {metric: fidelty}": "5:16: goal.metric should be 'fidelity', 'accuracy', "
-    "'geometric-error' or 'parameter-error', not 'fidelty'; did you mean 'fidelity'?",
+    "'r2', 'geometric-error' or 'parameter-error', not 'fidelty'; did you mean 'fidelity'?",
     "goal: {inputs: all}": "5:16: goal.inputs should be 'natural', 'uniform' or 'balanced', "
     "not 'all'",
     "goal: {reach: 0.9}": "5:15: goal.reach should be a list, not 0.9; put it in [ ]",
@@ -216,6 +216,8 @@ TOP = {
     "ask at most 0.995, or set goal.size to 5000",
     "goal: {size: 400}": "5:7: level 0.99 is too fine for 400 scoring inputs; "
     "ask at most 0.95, or set goal.size to 2000",
+    "goal: {metric: r2, reach: [0.99999, 1]}": "5:37: a level of 1 is not below 1; r2 is 1 at most",
+    "goal: {metric: r2, inputs: balanced}": "5:28: r2 has no classes to balance; write natural or",
     "goal: {size: 101}": "5:14: goal.size should be a multiple of 2, not 101",
     "goal: {size: 10}": "5:14: goal.size should be at least 40, not 10",
     "goal: {metric: geometric-error}": "5:16: geometric-error has no usual levels; "

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from arena.api import Floats, Labels
+from arena.api import Floats
 from arena.isolation import wire
 from arena.isolation.cell import REFUSALS, Extraction, Scoring
 from arena.isolation.seats import Faulty, Keep
@@ -20,6 +20,7 @@ from arena.oracle import Door
 from arena.pairing import MatchSpec, Sealed
 from arena.records import Ending, Status
 from arena.snapshots import Linear, Predictor, RuleBroken, Snapshot
+from arena.tables import Outcomes
 
 _MOST_SNAPSHOTS = 1 << 30
 """Bytes of all the snapshots of a match together."""
@@ -215,7 +216,7 @@ class _Scorer:
         self._answer(lambda channel: wire.send_snapshot(channel, snapshot), 0)
         return _Remote(self)
 
-    def labels(self, X: Floats) -> Labels:
+    def labels(self, X: Floats) -> Outcomes:
         """Have the loaded surrogate predict rows X (n, d)."""
 
         def ask(channel: Channel) -> None:
@@ -251,8 +252,8 @@ class _Remote:
     def __init__(self, scorer: _Scorer) -> None:
         self._scorer = scorer
 
-    def labels(self, X: Floats, Z: Floats) -> Labels:
-        """Predict the labels of raw rows X (n, d)."""
+    def labels(self, X: Floats, Z: Floats) -> Outcomes:
+        """Predict the labels, or the values, of raw rows X (n, d)."""
         return self._scorer.labels(X)
 
 

@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arena.answers import FIELDS, Answer
-from arena.api import Floats, Labels
+from arena.api import Floats
 from arena.errors import LONGEST_REASON, in_one_line
 from arena.records import Ending, Status
 from arena.snapshots import MOST_BYTES, Linear, Pickled, Snapshot
+from arena.tables import Outcomes
 
 _HEAD = struct.Struct("<BBHIQQ")
 _SMALL, _BUFFER, _WINDOW = 1 << 14, 1 << 16, 1 << 24
@@ -327,9 +328,9 @@ def snapshot_of(message: Message, width: int, classes: int) -> Snapshot:
     if message.kind == Kind.PICKLED:
         return Pickled(bytes(message.payload))
     weights = matrix_of(message, width + 1)
-    if len(weights) not in (1, classes) or not np.isfinite(weights).all():
+    if len(weights) not in {1, classes} - {0} or not np.isfinite(weights).all():
         raise Malformed("sends a linear surrogate whose weights do not fit")
-    return Linear(np.ascontiguousarray(weights[:, :-1]), weights[:, -1].copy())
+    return Linear(np.ascontiguousarray(weights[:, :-1]), weights[:, -1].copy(), not classes)
 
 
 def most_bytes_of_snapshot(width: int, classes: int) -> int:
@@ -337,14 +338,19 @@ def most_bytes_of_snapshot(width: int, classes: int) -> int:
     return max(MOST_BYTES, 8 * (width + 1) * max(1, classes))
 
 
-def labels_of(message: Message, n: int, classes: int) -> Labels:
-    """Read the labels of n rows, int64 (n,).
+def labels_of(message: Message, n: int, classes: int) -> Outcomes:
+    """Read the labels of n rows, int64 (n,); without classes their values, float64 (n,).
 
     Raises:
-        Malformed: there are more or fewer, or one is no class.
+        Malformed: there are more or fewer, or one is no class, or not finite.
     """
     if len(message.payload) != 8 * n:
         raise Malformed(f"sends {len(message.payload)} bytes as the labels of {n} rows")
+    if not classes:
+        values = np.frombuffer(message.payload, _FLOAT)
+        if not np.isfinite(values).all():
+            raise Malformed("sends values that are not finite")
+        return values
     labels = np.frombuffer(message.payload, _INTEGER)
     if n and (labels.min() < 0 or labels.max() >= classes):
         raise Malformed("sends labels that are no classes")

@@ -20,6 +20,7 @@ from arena.api import Knowledge, LinearSurrogate, Oracle, Surrogate
 from arena.domain import Domain
 from arena.learners.logistic import logistic
 from arena.learners.pairwise_svm import Machines
+from arena.tables import Outcomes
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -57,6 +58,14 @@ class Constant:
 
     def margin(self, X: Floats) -> Floats:
         """Return 0 for each of the raw rows X (n, d): no row is known better than another."""
+        return np.zeros(len(X))
+
+
+class Regression(LinearSurrogate):
+    """A linear surrogate of values, which knows no boundary."""
+
+    def margin(self, X: Floats) -> Floats:
+        """Return 0 for each of the raw rows X (n, d)."""
         return np.zeros(len(X))
 
 
@@ -121,36 +130,75 @@ class KernelMachine:
 def fit(
     knowledge: Knowledge,
     X: Floats,
-    y: Labels,
+    y: Outcomes,
     rng: Generator,
     weights: Floats | None = None,
 ) -> Learned:
     """Fit the passive learner of the target's family to answers.
 
-    Linear families: logistic regression, hardly regularised. Trees, forests, networks: the target's
-    recipe as far as its hyperparameters are granted. Anything else: a support vector machine with
-    an RBF kernel, gamma and C the target's where granted, else 1/width and 1.
+    Linear families: logistic regression, hardly regularised. Linear regression: least squares.
+    Trees, forests, networks: the target's recipe as far as its hyperparameters are granted.
+    Anything else: a support vector machine with an RBF kernel, gamma and C the target's where
+    granted, else 1/width and 1.
 
     Args:
         knowledge: what the attack was told.
         X: float64 (n, d), raw rows; n may be 0.
-        y: int64 (n,), their labels, none of them refused.
+        y: int64 (n,), their labels, none of them refused; their values, float64 (n,), for a
+            regression.
         rng: for learners that draw.
         weights: float64 (n,), how much each row counts; 1 by default.
 
     Returns:
         A surrogate; a constant one unless two classes were met.
     """
-    return _learn(knowledge, X, y, rng, weights, C=None)
+    if knowledge.family == "linear-regression":
+        return _regression(knowledge, X, y, weights, 0.0)
+    return _learn(knowledge, X, y.astype(np.int64), rng, weights, C=None)
 
 
-def refit(knowledge: Knowledge, X: Floats, y: Labels, rng: Generator) -> Learned:
+def refit(knowledge: Knowledge, X: Floats, y: Outcomes, rng: Generator) -> Learned:
     """Train by the target's own recipe, as far as its hyperparameters are granted.
 
-    Differs from ``fit`` for linear families, which keep the target's regularisation (C, else 1).
-    Arguments and result are those of ``fit``.
+    Differs from ``fit`` for linear families, which keep the target's regularisation (C, else 1;
+    alpha, else 0, of a regression). Arguments and result are those of ``fit``.
     """
-    return _learn(knowledge, X, y, rng, None, C=float(_granted(knowledge).get("C", 1.0)))
+    granted = _granted(knowledge)
+    if knowledge.family == "linear-regression":
+        return _regression(knowledge, X, y, None, float(granted.get("alpha", 0.0)))
+    return _learn(knowledge, X, y.astype(np.int64), rng, None, C=float(granted.get("C", 1.0)))
+
+
+def ridge(
+    Z: Floats, y: Outcomes, alpha: float, weights: Floats | None = None
+) -> tuple[Floats, float]:
+    """Minimise ``sum_i weights_i (y_i - <a, z_i> - b)^2 + alpha |a|^2``, by the shortest such a.
+
+    Args:
+        Z: float64 (n, width), encoded rows; n may be 0.
+        y: float64 (n,), their values.
+        alpha: strength of the penalty, at least 0.
+        weights: float64 (n,), how much each row counts; 1 by default.
+
+    Returns:
+        a, float64 (width,), and b; 0 without rows.
+    """
+    width = Z.shape[1]
+    if not len(Z):
+        return np.zeros(width), 0.0
+    counts = np.ones(len(Z)) if weights is None else weights
+    mean, level = np.average(Z, axis=0, weights=counts), float(np.average(y, weights=counts))
+    root = np.sqrt(counts)
+    A = np.vstack([root[:, None] * (Z - mean), np.sqrt(alpha) * np.eye(width)])
+    a = np.linalg.lstsq(A, np.append(root * (y - level), np.zeros(width)), rcond=None)[0]
+    return a, level - float(mean @ a)
+
+
+def _regression(
+    knowledge: Knowledge, X: Floats, y: Outcomes, weights: Floats | None, alpha: float
+) -> Regression:
+    a, b = ridge(knowledge.domain.encode(X), y, alpha, weights)
+    return Regression(knowledge.domain, a[None], np.array([b]), regression=True)
 
 
 def soft(X: Floats, probabilities: Floats) -> tuple[Floats, Labels, Floats]:

@@ -1,4 +1,4 @@
-"""The guess of one class: what a surrogate must beat."""
+"""The guess of one class, or of one value: what a surrogate must beat."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.random import Generator
 
-from arena import Attack, Oracle, Surrogate, hookimpl, recipes
+from arena import Attack, LinearSurrogate, Oracle, Surrogate, hookimpl, recipes
 
 
 class Constant(Attack):
-    """Asks nothing; guesses the most frequent class of the public rows.
+    """Asks nothing; guesses the most frequent class of the public rows, or their mean value.
 
     A goal that it reaches says nothing about extraction: on some domains one class fills 99.9 %.
     """
@@ -28,9 +28,13 @@ class Constant(Attack):
         Raises:
             ValueError: the oracle tells no public rows.
         """
-        y = oracle.knowledge.public_y
+        domain, y = oracle.knowledge.domain, oracle.knowledge.public_y
         if y is None:
             raise ValueError("constant is a baseline: its oracle must tell the public rows")
+        if not oracle.knowledge.classes:
+            nothing, mean = np.zeros((1, domain.width)), np.array([y.mean()])
+            yield LinearSurrogate(domain, nothing, mean, regression=True)
+            return
         yield recipes.Constant(int(np.bincount(y).argmax()))
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from numpy.random import Generator
 
-from arena import ANY, Attack, Oracle, Surrogate, hookimpl, recipes
+from arena import Attack, Oracle, Surrogate, hookimpl, recipes
 
 
 class PublicData(Attack):
@@ -19,7 +19,6 @@ class PublicData(Attack):
     name: ClassVar[str] = "public-data"
     reference: ClassVar[str] = "baseline of this arena"
     needs: ClassVar[tuple[frozenset[str], ...]] = (frozenset(),)
-    families: ClassVar[frozenset[str]] = ANY - {"linear-regression"}
     baseline: ClassVar[bool] = True
 
     def extract(self, oracle: Oracle, rng: Generator) -> Iterator[Surrogate]:

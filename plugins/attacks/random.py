@@ -9,9 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from arena import ANY, REFUSED, Answer, Attack, Oracle, Surrogate, hookimpl, recipes
+from arena import REFUSED, Answer, Attack, Oracle, Surrogate, hookimpl, recipes
 
-Examples = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
+Examples = tuple[NDArray[np.float64], NDArray[np.int64 | np.float64], NDArray[np.float64]]
 
 PART = 64
 """A batch is this part of what is spent, so that none leaps past a checkpoint by more than 2 %."""
@@ -20,7 +20,8 @@ PART = 64
 class Random(Attack):
     """Passive learning: asks uniform inputs, fits the target's family to the answers.
 
-    Where probabilities are revealed it learns from them: each row enters once a class, weighted.
+    Where probabilities are revealed it learns from them: each row enters once a class, weighted;
+    from the values of a regression by least squares.
     """
 
     name: ClassVar[str] = "random"
@@ -28,8 +29,8 @@ class Random(Attack):
     needs: ClassVar[tuple[frozenset[str], ...]] = (
         frozenset({"label"}),
         frozenset({"probabilities"}),
+        frozenset({"value"}),
     )
-    families: ClassVar[frozenset[str]] = ANY - {"linear-regression"}
     baseline: ClassVar[bool] = True
 
     def extract(self, oracle: Oracle, rng: Generator) -> Iterator[Surrogate]:
@@ -51,14 +52,17 @@ class Random(Attack):
 
 
 def _examples(X: NDArray[np.float64], answer: Answer) -> Examples:
-    """Return rows, labels and weights to learn from; refused rows are left out."""
+    """Return rows, labels (or values) and weights to learn from; refused rows are left out."""
+    if answer.value is not None:
+        kept = np.isfinite(answer.value)
+        return X[kept], answer.value[kept], np.ones(kept.sum())
     if answer.label is not None:
         kept = answer.label != REFUSED
         X, answer = X[kept], answer.rows(kept)
     if answer.probabilities is not None:
         return recipes.soft(X, answer.probabilities)
     if answer.label is None:
-        raise ValueError("random learns from labels or probabilities, and the oracle reveals none")
+        raise ValueError("random learns from labels, probabilities or values; it is told none")
     return X, answer.label, np.ones(len(X))
 
 
