@@ -105,7 +105,7 @@ def test_every_attack_leaves_the_same_bytes_in_a_cell_and_without(
 # ------------------------------------------------------------------------ limits, output, reasons
 
 REASONS = {
-    "wall": (Status.TIMED_OUT, "greedy: is not done after 0.5 s"),
+    "wall": (Status.TIMED_OUT, "greedy: is not done after 3 s"),
     "cpu": (Status.TIMED_OUT, "greedy: uses more than 1 s of processor time"),
     "memory": (Status.OUT_OF_MEMORY, "greedy: ran out of memory"),
     "files": (Status.FAILED, "greedy: OSError: [Errno 24] Too many open files: '/dev/null'"),
@@ -118,7 +118,7 @@ REASONS = {
 def test_each_limit_of_the_file_ends_the_match_that_breaks_it(
     things: list[str], tournament_file: Writer, tmp_path: Path, here: Any
 ) -> None:
-    wall = 0.5 if things == ["wall"] else 60
+    wall = 3 if things == ["wall"] else 60
     path = tournament_file(
         "repetitions: 1\ngoal: {inputs: uniform, reach: [0.9], size: 200}\n"
         f"limits: {{wall: {wall}, cpu: 1, memory: 64, files: 16, output: 1}}\n"
