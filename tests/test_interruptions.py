@@ -28,6 +28,9 @@ attacks: [adaptive-retraining]
 """
 INTERRUPTED = "arena: interrupted; the same command goes on where this one stopped"
 
+# They watch for a moment that a busy machine may hide.
+pytestmark = pytest.mark.slow
+
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
 
