@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _HALVES = np.array([-0.5, 0.5])
+_BLOCK = 4096
+"""Columns summed at a time: beyond its buffer of 8192, einsum's order depends on the batch."""
 
 
 def affine(X: Floats, W: Floats, b: Floats) -> Floats:
@@ -26,8 +28,12 @@ def affine(X: Floats, W: Floats, b: Floats) -> Floats:
     Returns:
         float64 (n, k), each row the same bits in any batch.
     """
-    # Unoptimised einsum never calls BLAS.
-    out: Floats = np.einsum("ij,kj->ik", np.ascontiguousarray(X), W)
+    X = np.ascontiguousarray(X)
+    out: Floats = np.zeros((len(X), len(W)))
+    for start in range(0, X.shape[1], _BLOCK):
+        columns = slice(start, start + _BLOCK)
+        # Unoptimised einsum never calls BLAS.
+        out += np.einsum("ij,kj->ik", X[:, columns], W[:, columns])
     out += b
     return out
 
