@@ -20,9 +20,6 @@ _SMALLEST = 2.0**-500
 _ALIKE = 64
 """So many equal answers to halving queries come from no halfspace, but by a chance of 2^-64."""
 
-_NEWTON = 1e-3
-"""Newton decrement, squared, at which a centre is found: its ellipsoid is then off by 3 %."""
-
 _SUPPORT = 1e-5
 """A constraint of less weight than this does not touch the ellipsoid."""
 
@@ -54,7 +51,7 @@ class VersionSpace(Attack):
 
     tolerance: float = Field(
         default=0.1,
-        gt=0,
+        ge=1e-3,
         le=1,
         description="how far the ellipsoid may stick out of the cone, squared, in parts of itself",
     )
@@ -172,7 +169,8 @@ class LargestEllipsoid:
             T = self._slopes(A)
             gradient = -(weights @ T)
             step = np.linalg.solve((T.T * weights) @ T + self._d * np.eye(self._d - 1), gradient)
-            if gradient @ step < _NEWTON:
+            # The reach is then off by about two thirds of the tolerance.
+            if gradient @ step < self._tolerance**2 / 10:
                 return T
             # No row loses more than nine tenths of its slack.
             step *= min(1.0, 0.9 / np.abs(T @ step).max())
