@@ -27,7 +27,7 @@ from arena import (
 from arena.oracle import Door
 
 Floats = NDArray[np.float64]
-Curve = list[tuple[int, Surrogate]]
+Curve = list[tuple[int, Any]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

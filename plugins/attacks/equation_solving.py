@@ -111,7 +111,9 @@ class _System:
         numbers = answer.field(self._field)
         if numbers is None:
             raise ValueError(f"the oracle was to reveal {self._field}, and does not")
-        kept = np.ones(len(X), dtype=bool) if answer.label is None else answer.label != REFUSED
+        kept = ~np.isnan(numbers.reshape(len(X), -1)).any(axis=1)
+        if answer.label is not None:
+            kept &= answer.label != REFUSED
         self._X = np.concatenate([self._X, X[kept]])
         self._answers.append(numbers[kept])
 

@@ -16,7 +16,7 @@ def test_queries_lie_in_the_band_and_mistakes_reflect() -> None:
     d, victim = 6, random_normal(6, 0)
     attack = ActivePerceptron(length=4, band=0.5)
     door = Recorder(victim, 200)
-    normals = [surrogate.coef_[0] for _, surrogate in play(attack, door)]  # type: ignore[attr-defined]
+    normals = [surrogate.coef_[0] for _, surrogate in play(attack, door)]
     labels = victim.answer(door.X).label
     assert labels is not None
     np.testing.assert_allclose(door.X[0], normals[0])

@@ -27,7 +27,7 @@ def test_it_asks_m_unit_rows_and_proposes_their_mean(s: float, cut: float) -> No
     np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1)
     y = np.where(victim.answer(X).label == 1, 1, -1)
     v = (y[:, None] * X).mean(axis=0)
-    np.testing.assert_allclose(last.coef_[0], v / np.linalg.norm(v))  # type: ignore[attr-defined]
+    np.testing.assert_allclose(last.coef_[0], v / np.linalg.norm(v))
 
 
 def fresh(d: int, sigma: float, seed: int) -> tuple[FreshModel, Recorder]:

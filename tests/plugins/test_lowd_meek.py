@@ -23,7 +23,7 @@ def test_every_weight_is_within_epsilon_of_its_own(epsilon: float) -> None:
     for seed in range(10):
         victim = random_normal(7, seed)
         door = Recorder(victim, 5000, growth=1e9)
-        found = play(LowdMeek(epsilon=epsilon), door, seed)[-1][1].coef_[0]  # type: ignore[attr-defined]
+        found = play(LowdMeek(epsilon=epsilon), door, seed)[-1][1].coef_[0]
         f = int(np.flatnonzero(np.abs(found) == 1)[0])
         true = relative(victim.w[0], f)
         np.testing.assert_allclose(found, true, rtol=epsilon)
@@ -35,7 +35,7 @@ def test_a_weight_below_delta_counts_as_zero() -> None:
     victim = sphere(w)
     for delta, zeros in ((1e-2, [1, 2, 3, 4]), (1e-4, [2, 3]), (1e-6, [3])):
         curve = play(LowdMeek(delta=delta), Recorder(victim, 5000, growth=1e9))
-        found = curve[-1][1].coef_[0]  # type: ignore[attr-defined]
+        found = curve[-1][1].coef_[0]
         assert np.flatnonzero(found == 0).tolist() == zeros
 
 

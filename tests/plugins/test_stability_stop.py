@@ -73,7 +73,7 @@ def test_it_passes_on_what_is_wanted_and_the_last() -> None:
     assert door.spent < 100
     assert [n for n, _ in wrapped[:-1]] == [n for n, _ in bare[: len(wrapped) - 1]]
     for (_, a), (_, b) in zip(wrapped[:-1], bare, strict=False):
-        np.testing.assert_array_equal(a.coef_, b.coef_)  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(a.coef_, b.coef_)
     assert wrapped[-1][0] == door.spent
 
 

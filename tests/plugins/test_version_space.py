@@ -19,7 +19,7 @@ def test_it_asks_unit_rows_orthogonal_to_what_it_proposes() -> None:
     curve = play(VersionSpace(), door)
     np.testing.assert_allclose(door.X[:d] @ door.X[:d].T, np.eye(d), atol=1e-12)
     for x, (_, surrogate) in zip(door.X[d:], curve[d:], strict=False):
-        assert abs(x @ surrogate.coef_[0]) < 1e-12  # type: ignore[attr-defined]
+        assert abs(x @ surrogate.coef_[0]) < 1e-12
         assert np.linalg.norm(x) == pytest.approx(1)
 
 
