@@ -195,10 +195,10 @@ def labels_fault(labels: Any, n: int, classes: int) -> str:
 
 
 def _unit(coef: Floats, intercept: float, affine: bool) -> Floats | None:
-    """Return the normal of a halfspace, scaled to length 1; None where it is 0."""
+    """Return the normal of a halfspace, scaled to length 1; None where it is 0 or infinite."""
     w = np.append(coef, intercept) if affine else coef
     largest = np.abs(w).max()
-    if not largest:
+    if not largest or not np.isfinite(largest):
         return None
     # Scaled first, so that no square overflows or vanishes.
     w = w / largest

@@ -28,7 +28,17 @@ from misbehaving import (
 )
 from playground import Fitter, Guess, Open, Still, Toy, match, staged, tournament
 
-from arena import Answer, Attack, BudgetExhausted, Defense, Knowledge, Oracle, Session, Victim
+from arena import (
+    Answer,
+    Attack,
+    BudgetExhausted,
+    Defense,
+    Knowledge,
+    LinearSurrogate,
+    Oracle,
+    Session,
+    Victim,
+)
 from arena.errors import ArenaError
 from arena.match import play
 from arena.pairing import plan
@@ -73,6 +83,25 @@ def test_the_last_proposal_counts_at_what_was_spent_when_it_is_taken() -> None:
     late = match(ProposesThenAsks(), budget=9, checkpoints=10.0)
     assert spent(late) == [0, 1, 6]
     assert late.curve[-1].values == match(ProposesThenAsks(label=1)).curve[0].values
+
+
+class Immense(Attack):
+    """Proposes finite weights whose difference is not."""
+
+    name = "immense"
+
+    def extract(self, oracle: Oracle, rng: np.random.Generator) -> Any:
+        domain = oracle.knowledge.domain
+        coef = np.array([[1e308] * domain.width, [-1e308] * domain.width])
+        yield LinearSurrogate(domain, coef, np.array([1e308, -1e308]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_weights_as_large_as_floats_go_score_as_numbers() -> None:
+    record = match(Immense())
+    assert record.status is Status.FINISHED
+    assert all(value is None or np.isfinite(value) for value in record.final.values())
+    assert record.final["geometric-error"] == 2.0
 
 
 class ProposesThenAsks(Attack):
