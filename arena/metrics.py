@@ -54,20 +54,21 @@ class Inputs:
         """Return 1 - (sum of squared errors) / (that of the mean) of values (n,), in each half.
 
         Where the right values do not vary: 1 if all are met, else 0, as in scikit-learn. What
-        overflows is the least float.
+        overflows, to an infinity or to no number, is the least float.
         """
         first, second = (self._r2(predicted, self.halves == half) for half in (0, 1))
         return first, second
 
     def _r2(self, predicted: Outcomes, rows: NDArray[np.bool_]) -> float:
         right = self.labels[rows]
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             errors = np.square(right - predicted[rows]).sum()
         spread = np.square(right - right.mean()).sum()
         if not spread:
             return float(not errors)
         with np.errstate(over="ignore"):
-            return float(max(1 - errors / spread, np.finfo(np.float64).min))
+            likeness = 1 - errors / spread
+        return float(likeness if np.isfinite(likeness) else np.finfo(np.float64).min)
 
     @cached_property
     def _groups(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

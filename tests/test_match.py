@@ -39,12 +39,14 @@ from arena import (
     Session,
     Victim,
 )
+from arena.datasets import RegressionDataset
 from arena.errors import ArenaError
 from arena.match import play
 from arena.pairing import plan
 from arena.records import Goal, Record, Status
 from arena.settings import Grants
 from arena.stage import prepare
+from arena_plugins.targets.linear_regression import LinearRegression
 
 
 def spent(record: Record) -> list[int]:
@@ -89,19 +91,26 @@ class Immense(Attack):
     """Proposes finite weights whose difference is not."""
 
     name = "immense"
+    needs: ClassVar[tuple[frozenset[str], ...]] = (frozenset(),)
 
     def extract(self, oracle: Oracle, rng: np.random.Generator) -> Any:
-        domain = oracle.knowledge.domain
-        coef = np.array([[1e308] * domain.width, [-1e308] * domain.width])
-        yield LinearSurrogate(domain, coef, np.array([1e308, -1e308]))
+        domain, k = oracle.knowledge.domain, len(oracle.knowledge.classes)
+        signs = np.array([1.0, -1.0])[: max(1, k)]
+        yield LinearSurrogate(domain, 1e308 * signs[:, None] * np.ones(domain.width), 1e308 * signs)
 
 
 @pytest.mark.filterwarnings("error")
 def test_weights_as_large_as_floats_go_score_as_numbers() -> None:
-    record = match(Immense())
-    assert record.status is Status.FINISHED
-    assert all(value is None or np.isfinite(value) for value in record.final.values())
-    assert record.final["geometric-error"] == 2.0
+    diabetes = RegressionDataset.model_validate("diabetes")
+    goal = Goal("r2", "natural", (0.9,), 400)
+    for record in (
+        match(Immense()),
+        match(Immense(), target=LinearRegression(dataset=diabetes), goal=goal),
+    ):
+        assert record.status is Status.FINISHED
+        numbers = [v for v in (*record.final.values(), *record.curve[0].values) if v is not None]
+        assert numbers
+        assert np.isfinite(numbers).all()
 
 
 class ProposesThenAsks(Attack):
