@@ -54,20 +54,21 @@ class Inputs:
         """Return 1 - (sum of squared errors) / (that of the mean) of values (n,), in each half.
 
         Where the right values do not vary: 1 if all are met, else 0, as in scikit-learn. What
-        overflows is the least float.
+        overflows, to an infinity or to no number, is the least float.
         """
         first, second = (self._r2(predicted, self.halves == half) for half in (0, 1))
         return first, second
 
     def _r2(self, predicted: Outcomes, rows: NDArray[np.bool_]) -> float:
         right = self.labels[rows]
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             errors = np.square(right - predicted[rows]).sum()
         spread = np.square(right - right.mean()).sum()
         if not spread:
             return float(not errors)
         with np.errstate(over="ignore"):
-            return float(max(1 - errors / spread, np.finfo(np.float64).min))
+            likeness = 1 - errors / spread
+        return float(likeness if np.isfinite(likeness) else np.finfo(np.float64).min)
 
     @cached_property
     def _groups(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -195,10 +196,10 @@ def labels_fault(labels: Any, n: int, classes: int) -> str:
 
 
 def _unit(coef: Floats, intercept: float, affine: bool) -> Floats | None:
-    """Return the normal of a halfspace, scaled to length 1; None where it is 0."""
+    """Return the normal of a halfspace, scaled to length 1; None where it is 0 or infinite."""
     w = np.append(coef, intercept) if affine else coef
     largest = np.abs(w).max()
-    if not largest:
+    if not largest or not np.isfinite(largest):
         return None
     # Scaled first, so that no square overflows or vanishes.
     w = w / largest

@@ -171,24 +171,29 @@ def _pool(factory: ExecutorFactory, workers: int) -> Iterator[Executor]:
         ArenaError: its workers do not start.
     """
     others = set(multiprocessing.active_children())
-    pool = None
+    pool = _started(factory, workers)
     try:
-        pool = _started(factory, workers)
         yield pool
+        pool.shutdown(cancel_futures=True)
     except BaseException:
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - others:
-            child.kill()
+        _end_at_once(pool, others)
         raise
-    finally:
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_at_once(pool: Executor, others: set[Any]) -> None:
+    """End an executor and its processes, all but the others, and wait for its threads.
+
+    One that is still ending when Python does would print a traceback.
+    """
+    for child in set(multiprocessing.active_children()) - others:
+        child.kill()
+    pool.shutdown(cancel_futures=True)
 
 
 def _started(factory: ExecutorFactory, workers: int) -> Executor:
     """Open an executor that works; else every match would seem to have ended its worker."""
     failure: Exception | None = None
+    others = set(multiprocessing.active_children())
     for pause in _PAUSES:
         # What starts workers may have been killed, and is not known to be dead at once.
         sleep(pause)
@@ -203,7 +208,7 @@ def _started(factory: ExecutorFactory, workers: int) -> Executor:
             pool.shutdown()
             failure = error
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            _end_at_once(pool, others)
             raise
         else:
             return pool

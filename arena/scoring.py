@@ -33,7 +33,8 @@ def final_metrics(stage: Stage, predictor: Predictor) -> dict[str, float | None]
     metrics: dict[str, float | None] = {}
     for kind in (*KINDS, "held-out"):
         halves = _likeness(stage, kind, predictor)
-        metrics[_named(stage.victim, kind)] = sum(halves) / 2 if halves else None
+        # Halved first: the sum of two of the least floats is none.
+        metrics[_named(stage.victim, kind)] = sum(h / 2 for h in halves) if halves else None
     for metric in ("geometric-error", "parameter-error"):
         metrics[metric] = _weights_error(stage.victim, metric, predictor)
     return metrics

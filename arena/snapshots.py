@@ -59,14 +59,17 @@ class Linear:
         if len(self.coef) == 1:
             return self.coef[0], float(self.intercept[0])
         if len(self.coef) == 2:
-            return self.coef[1] - self.coef[0], float(self.intercept[1] - self.intercept[0])
+            with np.errstate(over="ignore"):
+                coef, intercept = self.coef[1] - self.coef[0], self.intercept[1] - self.intercept[0]
+            return coef, float(intercept)
         return None
 
     def labels(self, X: Floats, Z: Floats) -> Outcomes:
         """Predict the labels, or the values, of encoded rows Z (n, width)."""
-        if self.regression:
-            return linear_values(Z, self.coef, self.intercept)
-        return linear_labels(Z, self.coef, self.intercept)
+        predict = linear_values if self.regression else linear_labels
+        # Weights may be as large as floats go.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return predict(Z, self.coef, self.intercept)
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,25 @@ from misbehaving import (
 )
 from playground import Fitter, Guess, Open, Still, Toy, match, staged, tournament
 
-from arena import Answer, Attack, BudgetExhausted, Defense, Knowledge, Oracle, Session, Victim
+from arena import (
+    Answer,
+    Attack,
+    BudgetExhausted,
+    Defense,
+    Knowledge,
+    LinearSurrogate,
+    Oracle,
+    Session,
+    Victim,
+)
+from arena.datasets import RegressionDataset
 from arena.errors import ArenaError
 from arena.match import play
 from arena.pairing import plan
 from arena.records import Goal, Record, Status
 from arena.settings import Grants
 from arena.stage import prepare
+from arena_plugins.targets.linear_regression import LinearRegression
 
 
 def spent(record: Record) -> list[int]:
@@ -73,6 +85,32 @@ def test_the_last_proposal_counts_at_what_was_spent_when_it_is_taken() -> None:
     late = match(ProposesThenAsks(), budget=9, checkpoints=10.0)
     assert spent(late) == [0, 1, 6]
     assert late.curve[-1].values == match(ProposesThenAsks(label=1)).curve[0].values
+
+
+class Immense(Attack):
+    """Proposes finite weights whose difference is not."""
+
+    name = "immense"
+    needs: ClassVar[tuple[frozenset[str], ...]] = (frozenset(),)
+
+    def extract(self, oracle: Oracle, rng: np.random.Generator) -> Any:
+        domain, k = oracle.knowledge.domain, len(oracle.knowledge.classes)
+        signs = np.array([1.0, -1.0])[: max(1, k)]
+        yield LinearSurrogate(domain, 1e308 * signs[:, None] * np.ones(domain.width), 1e308 * signs)
+
+
+@pytest.mark.filterwarnings("error")
+def test_weights_as_large_as_floats_go_score_as_numbers() -> None:
+    diabetes = RegressionDataset.model_validate("diabetes")
+    goal = Goal("r2", "natural", (0.9,), 400)
+    for record in (
+        match(Immense()),
+        match(Immense(), target=LinearRegression(dataset=diabetes), goal=goal),
+    ):
+        assert record.status is Status.FINISHED
+        numbers = [v for v in (*record.final.values(), *record.curve[0].values) if v is not None]
+        assert numbers
+        assert np.isfinite(numbers).all()
 
 
 class ProposesThenAsks(Attack):
