@@ -43,6 +43,8 @@ def blamed(name: str, error: BaseException) -> Ending:
         status, what = Status.BROKE_A_RULE, str(error)
     elif isinstance(error, MemoryError):
         status, what = Status.OUT_OF_MEMORY, "ran out of memory"
+        # What its frames hold may be all there was, and to say so takes some.
+        traceback.clear_frames(error.__traceback__)
     reason = in_one_line(f"{name}: {what}", LONGEST_REASON)
     return Ending(status, reason, traceback.format_exc())
 

@@ -23,7 +23,7 @@ from arena.snapshots import Linear, Predictor, RuleBroken, Snapshot
 from arena.tables import Outcomes
 
 _MOST_SNAPSHOTS = 1 << 30
-"""Bytes of all the snapshots of a match together."""
+"""Bytes of all the snapshots of a match together, where its cell may have as many."""
 
 _OUTPUT_KEPT = 1 << 16
 """Bytes of what a cell printed that are kept, the last ones."""
@@ -264,6 +264,7 @@ def _serve(channel: Channel, door: Door, keep: Keep, memory: int) -> Ending:
     # A large budget is no licence to announce more than a cell can hold.
     most = max(min(8 * d * door.remaining, memory), wire.most_bytes_of_snapshot(width, classes))
     snapshots, kept, over = 0, 0, False
+    room = min(_MOST_SNAPSHOTS, memory)
     while True:
         message = channel.receive(most)
         if message.kind == Kind.END:
@@ -277,8 +278,8 @@ def _serve(channel: Channel, door: Door, keep: Keep, memory: int) -> Ending:
             _answer(channel, door, wire.batch_of(channel, message, d))
         elif message.kind in (Kind.LINEAR, Kind.PICKLED):
             snapshots += len(message.payload)
-            if snapshots > _MOST_SNAPSHOTS:
-                raise Malformed(f"proposes more than {_MOST_SNAPSHOTS >> 30} GiB of surrogates")
+            if snapshots > room:
+                raise Malformed(f"proposes more than {room >> 20:,} MiB of surrogates")
             # Only the last may come undue: more tries at one price would be chosen among by scores.
             over = not door.checkpoint_due and bool(message.flags)
             if door.checkpoint_due or over:

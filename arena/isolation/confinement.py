@@ -13,7 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -43,14 +43,14 @@ class Confinement:
     Attributes:
         scratch: where each finds the one folder it may write in.
         ruleset: the descriptor of Landlock's rules of reading, None where there is no Landlock.
-        filtered: whether system calls are filtered.
         unenforced: what cannot be enforced here, in words.
+        filtered: whether system calls are filtered.
     """
 
     scratch: Path
     ruleset: int | None
-    filtered: bool
-    unenforced: tuple[str, ...]
+    unenforced: tuple[str, ...] = ()
+    filtered: bool = field(default_factory=seccomp.available)
 
     @classmethod
     def prepare(cls, scratch: Path, hidden: Iterable[Path] = ()) -> Confinement:
@@ -74,7 +74,7 @@ class Confinement:
         if have:
             readable, listable = _readable([path.resolve() for path in hidden])
             ruleset = landlock.reading(readable, listable, scratch)
-        return cls(scratch, ruleset, filtered, tuple(lacking))
+        return cls(scratch, ruleset, tuple(lacking), filtered)
 
     def enter(self, limits: Limits, folder: Path) -> None:
         """Hold this process, which has one thread, to limits and rules for good.
@@ -99,7 +99,8 @@ class Confinement:
 
     @staticmethod
     def _limit(limits: Limits) -> None:
-        _cap(resource.RLIMIT_CORE, 0)
+        # Not 0: a kernel that pipes cores to a program asks for more than 1 byte only.
+        _cap(resource.RLIMIT_CORE, 1)
         _cap(resource.RLIMIT_CPU, limits.cpu, limits.cpu + 2)
         _cap(resource.RLIMIT_NOFILE, limits.files)
         _cap(resource.RLIMIT_FSIZE, limits.output * _MIB)
@@ -134,7 +135,7 @@ def _readable(hidden: list[Path]) -> tuple[list[Path], list[Path]]:
     standard = {Path(paths[name]) for name in ("stdlib", "platstdlib")}
     packages = {Path(paths[name]) for name in ("purelib", "platlib")}
     packages |= {Path(entry) for entry in sys.path if Path(entry).name.endswith("-packages")}
-    others = {Path(p) for p in sys.path if p} - standard - packages
+    others = {Path(entry).absolute() for entry in sys.path} - standard - packages
     hidden = [*hidden, *_data_folders()]
     readable = [*map(Path, (*_SYSTEM, *_DEVICES)), *_shared_libraries()]
     for folder in standard:

@@ -54,7 +54,7 @@ class _Cell:
     excess: str = ""
 
 
-def serve(control: socket.socket, place: str, hidden: list[str]) -> None:
+def serve(control: socket.socket, place: str, ruleset: int | None) -> None:
     """Fork cells as told over a socket, until it is closed.
 
     Requests are JSON: ``{"limits": {...}}``, with the descriptors of a cell's wire, of its output
@@ -65,13 +65,13 @@ def serve(control: socket.socket, place: str, hidden: list[str]) -> None:
     Args:
         control: the socket.
         place: a folder for the folders of cells; it is removed.
-        hidden: files and folders that no cell may read.
+        ruleset: the descriptor of what Landlock lets them read; None where there is none.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     adopt_orphans()
     try:
         _warm_up()
-        confinement = Confinement.prepare(Path(place), map(Path, hidden))
+        confinement = Confinement(Path(place), ruleset)
         # Its referee may be gone at any moment, and the machine may have no process left: then
         # there is nobody to be told, or another server is started.
         with suppress(BrokenPipeError, ConnectionResetError, BlockingIOError):
@@ -84,7 +84,7 @@ def serve(control: socket.socket, place: str, hidden: list[str]) -> None:
 def _fork_as_told(control: socket.socket, confinement: Confinement) -> None:
     gc.collect()
     gc.freeze()
-    _reply(control, {"unenforced": confinement.unenforced})
+    _reply(control, {"ready": True})
     running: _Cell | None = None
     try:
         while True:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from arena.errors import ArenaError
 from arena.isolation import folders, wire
+from arena.isolation.confinement import Confinement
 from arena.isolation.wire import Channel
 from arena.settings import Limits
 
@@ -28,7 +29,7 @@ _KEPT_GROUPS = ("LC_", "LD_", "DYLD_", "PYTHON", "OMP_", "OPENBLAS_", "MKL_", "N
 
 _SERVER = (
     "import sys; sys.path[:] = {path!r}; import socket; from arena.isolation.server import serve; "
-    "serve(socket.socket(fileno={fd}), {place!r}, {hidden!r})"
+    "serve(socket.socket(fileno={fd}), {place!r}, {ruleset!r})"
 )
 
 
@@ -54,29 +55,38 @@ class Cells:
         """
         folders.sweep()
         self._scratch, self._lock = folders.claim()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100
-            away, place = [str(path) for path in hidden], str(self._scratch)
-            code = _SERVER.format(path=path, fd=theirs.fileno(), place=place, hidden=away)
-            flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-            self._process = subprocess.Popen(
-                [sys.executable, *flags, "-c", code],
-                pass_fds=(theirs.fileno(), self._lock),
-                stdin=subprocess.DEVNULL,
-                cwd=self._scratch,
-                env=_environment(),
-                process_group=0,
-            )
-        self._control = ours
+        # Made here, so that no word of what is hidden comes where attacks are.
+        confinement = Confinement.prepare(self._scratch, hidden)
+        self.unenforced = "; ".join(confinement.unenforced)
+        self._control, theirs = socket.socketpair()
         self._control.settimeout(_STARTS_WITHIN)
         try:
-            self.unenforced: str = "; ".join(self._told()["unenforced"])
+            with theirs:
+                self._process = self._started(theirs.fileno(), confinement.ruleset)
+        finally:
+            if confinement.ruleset is not None:
+                os.close(confinement.ruleset)
+        try:
+            self._told()
         except Lost:
             self.close()
             raise ArenaError(
                 "the server of cells does not start (see above); --isolation none does without"
             ) from None
+
+    def _started(self, control: int, ruleset: int | None) -> subprocess.Popen[bytes]:
+        path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100
+        place = str(self._scratch)
+        code = _SERVER.format(path=path, fd=control, place=place, ruleset=ruleset)
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+        return subprocess.Popen(
+            [sys.executable, *flags, "-c", code],
+            pass_fds=(control, self._lock, *([] if ruleset is None else [ruleset])),
+            stdin=subprocess.DEVNULL,
+            cwd=self._scratch,
+            env=_environment(),
+            process_group=0,
+        )
 
     def start(self, limits: Limits) -> tuple[Channel, BinaryIO]:
         """Fork a cell; return the wire to it and the file it prints into.

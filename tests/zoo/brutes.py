@@ -351,7 +351,7 @@ def fills_allocated(oracle: Oracle) -> None:
 def litters(oracle: Oracle) -> None:
     """Make more files than there should be."""
     for i in range(1 << 20):
-        Path(f"{i}").touch()
+        os.symlink("nowhere", f"{i}")
 
 
 def digs(oracle: Oracle) -> None:

@@ -92,7 +92,7 @@ def asks_after_last(oracle: Oracle) -> None:
 
 def too_many_bytes(oracle: Oracle) -> None:
     """Propose more than a referee keeps, in parts that are each allowed."""
-    for _ in range(40):
+    for _ in range(8):
         channel_of(oracle).send(Kind.PICKLED, bytes(60 << 20), 0)
 
 

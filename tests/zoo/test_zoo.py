@@ -7,6 +7,7 @@ and nothing else, and every other match must be, byte for byte, what it is witho
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import pickle
 import re
@@ -68,7 +69,7 @@ ENDS: dict[str, tuple[Status, str]] = {
     "forger undue": (FINISHED, ""),
     "forger lasts": (BROKE, "goes on after its last surrogate"),
     "forger asks-after-last": (BROKE, "goes on after its last surrogate"),
-    "forger too-many-bytes": (BROKE, "proposes more than 1 GiB of surrogates"),
+    "forger too-many-bytes": (BROKE, "proposes more than 256 MiB of surrogates"),
     "forger long": (BROKE, "sends 9,223,372,036,854,775,808 bytes where at most 67,108,864 fit"),
     "forger half": (CRASHED, "its process ends with exit code 0"),
     "forger drop": (TIMED_OUT, TOO_LONG),
@@ -280,15 +281,31 @@ def _settled(before: set[int]) -> set[int]:
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> Played:
     """Every animal, and the honest among them."""
     text = (HERE / "zoo.yaml").read_text(encoding="utf-8")
-    return command(tmp_path_factory.mktemp("zoo"), text, "--workers", "2")
+    return once(tmp_path_factory, "zoo", text, "--workers", "2")
 
 
 @pytest.fixture(scope="module")
 def peace(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """The honest alone."""
+    """The honest alone, and not in cells: those leave no trace in what is played either."""
     text = (HERE / "zoo.yaml").read_text(encoding="utf-8")
     honest = re.sub(r"^  - (?!fitter|still).*\n", "", text, flags=re.M)
-    return command(tmp_path_factory.mktemp("peace"), honest, "--workers", "2")
+    return once(tmp_path_factory, "peace", honest, "--isolation", "none")
+
+
+def once(temporary: pytest.TempPathFactory, name: str, text: str, *words: str) -> Played:
+    """Play in one of the processes of a test run; the others wait, and read what it has found."""
+    base = temporary.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    found = base / f"{name}.pickle"
+    with found.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not found.exists():
+            (base / name).mkdir()
+            found.write_bytes(pickle.dumps(command(base / name, text, *words)))
+    played = pickle.loads(found.read_bytes())
+    assert isinstance(played, Played)
+    return played
 
 
 # ------------------------------------------------------------------------------------- every animal
@@ -387,6 +404,26 @@ def test_a_note_is_not_found_by_the_next_cell_of_the_same_server(tmp_path: Path)
     hidden, looked_for = told(t, tmp_path)
     assert hidden.count("\n") > looked_for.count("\n") > 20
     assert "GOT" not in hidden + looked_for
+
+
+def test_results_are_hidden_among_what_a_cell_may_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where somebody plays in the folder of a package."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    file, out = package / "t.yaml", package / "runs"
+    file.write_text("seed: 7")
+    for folder in (tmp_path, HERE.parent.parent):
+        monkeypatch.syspath_prepend(str(folder))
+    ways = ("store", "stages", "tournament")
+    attacks = [Burglar(how=how, folder=out, file=file) for how in ways]
+    t = replace(tournament([*attacks, Hunter(how="bundled")], isolation="cell"), file=file)
+    outputs = "".join(told(t, out)).splitlines()
+    tried = [line for line in outputs if re.search("its bytes|of them|its log|loader|files", line)]
+    assert len(tried) == 8
+    assert [line for line in tried if line.startswith("GOT")] == []
 
 
 def told(t: Tournament, folder: Path) -> list[str]:
