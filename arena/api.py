@@ -6,6 +6,7 @@ state, pickles, and can be hashed; state lives in what its one method returns.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -116,7 +117,7 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _canonical(v) for k, v in value.items()}
     if isinstance(value, (set, frozenset)):
-        return sorted(value)
+        return sorted(map(_canonical, value), key=json.dumps)
     if isinstance(value, (list, tuple)):
         return [_canonical(v) for v in value]
     return to_jsonable_python(value)
@@ -135,8 +136,10 @@ def _inner(plugin: Plugin, kind: type[P]) -> list[P]:
 def _short(value: Any) -> str:
     if isinstance(value, Plugin):
         return value.title()
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return "+".join(_short(v) for v in value)
+    if isinstance(value, (set, frozenset)):
+        return "+".join(sorted(map(_short, value)))
+    if isinstance(value, (list, tuple)):
+        return "+".join(map(_short, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -467,12 +470,14 @@ class Attack(Plugin):
 
 def _resolver(kind: Kind) -> Callable[[Any, ValidationInfo], Any]:
     def resolve(value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, Plugin):
-            return value
         build = (info.context or {}).get("build")
-        if build is None:
-            raise ValueError(f"give an instance of arena.{kind.capitalize()}")
-        return build(kind, value)
+        if not isinstance(value, Plugin):
+            if build is None:
+                raise ValueError(f"give an instance of arena.{kind.capitalize()}")
+            value = build(kind, value)
+        if isinstance(value, Attack) and value.silent:
+            raise ValueError(f"'{value.name}' asks nothing; wrap an attack that asks")
+        return value
 
     return resolve
 

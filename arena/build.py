@@ -6,13 +6,16 @@ import ast
 import hashlib
 import platform
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
-from importlib import import_module
+from importlib.machinery import ModuleSpec
 from importlib.metadata import version
-from importlib.util import resolve_name
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from types import ModuleType
 
+from arena.api import Plugin
 from arena.pairing import MatchSpec, TargetSpec
 from arena.seeds import digest
 
@@ -21,31 +24,41 @@ _REFEREE = ("arena.match", "arena.stage")
 _NOT_PLAYING = frozenset({"arena", "arena.tournament"})
 """Names only, and the reader of files: what it reads is in the match's identity."""
 
+_FOUNDATIONS = sys.stdlib_module_names | {"pydantic"}
+"""Packages whose classes have no part in how a plugin plays."""
+
 
 def match_build(spec: MatchSpec) -> str:
     """Hash the sources of the referee and of the plugins of a match, and the library versions."""
     plugins = (spec.target.plugin, *spec.defense.plugins, spec.attack.plugin)
-    parts = (part for plugin in plugins for part in plugin.parts())
-    return _hash(tuple(type(part).__module__ for part in parts))
+    return _hash(_modules(part for plugin in plugins for part in plugin.parts()))
 
 
 def training_build(spec: TargetSpec) -> str:
     """Hash the sources that train a target, and the library versions."""
-    return _hash(tuple(type(part).__module__ for part in spec.target.parts()))
+    return _hash(_modules(spec.target.parts()))
+
+
+def _modules(plugins: Iterable[Plugin]) -> tuple[str, ...]:
+    """Return where plugins are defined, and the classes they inherit from."""
+    classes = (cls for plugin in plugins for cls in type(plugin).__mro__)
+    modules = dict.fromkeys(cls.__module__ for cls in classes)
+    return tuple(name for name in modules if name.partition(".")[0] not in _FOUNDATIONS)
 
 
 def forget_sources() -> None:
     """Read the sources again: a long session may have edited its plugins since."""
-    for function in (_hash, _file_hash, _imports):
+    for function in (_hash, _source, _imports):
         function.cache_clear()
 
 
 @cache
 def _hash(modules: tuple[str, ...]) -> str:
-    sources: dict[str, str] = {}
+    sources: dict[str, bytes] = {}
     for module in (*_REFEREE, *modules):
         sources |= _sources(module)
-    return digest("build", libraries(), {name: _file_hash(sources[name]) for name in sources})
+    hashes = {name: hashlib.sha256(source).hexdigest() for name, source in sources.items()}
+    return digest("build", libraries(), hashes)
 
 
 @cache
@@ -55,52 +68,82 @@ def libraries() -> dict[str, str]:
     return {"python": platform.python_version(), "machine": platform.machine(), **versions}
 
 
-@cache
-def _file_hash(file: str) -> str:
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
-
-
-def _sources(module: str) -> dict[str, str]:
-    """Return the files, by module, of a module and of all it imports from arena and its package."""
-    found: dict[str, str] = {}
+def _sources(module: str) -> dict[str, bytes]:
+    """Return the content of a module and of all it imports from arena and its package, by name."""
+    found: dict[str, bytes] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        file = getattr(_loaded(name), "__file__", None)
-        if name not in found and name not in _NOT_PLAYING and file is not None:
-            found[name] = file
-            waiting += _imports(name, file)
+        if name in found or name in _NOT_PLAYING:
+            continue
+        source = _source(name)
+        if source is not None:
+            found[name] = source
+            waiting += _imports(name)
     return found
 
 
 @cache
-def _imports(module: str, file: str) -> frozenset[str]:
+def _source(module: str) -> bytes | None:
+    """Return the content of a module's file, source or compiled; None where it has none."""
+    spec = _spec(module)
+    if spec is None or not spec.has_location or spec.origin is None:
+        file = getattr(sys.modules.get(module), "__file__", None)
+        return None if file is None else Path(file).read_bytes()
+    # A loader's own: the file may be in an archive.
+    read = getattr(spec.loader, "get_data", None)
+    content: bytes = read(spec.origin) if read else Path(spec.origin).read_bytes()
+    return content
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
     """Return what a module imports from arena and its own package, in its functions too."""
     ours = ("arena", module.partition(".")[0])
-    package = module if Path(file).stem == "__init__" else module.rpartition(".")[0]
+    try:
+        tree = ast.parse(_source(module) or b"")
+    except (SyntaxError, ValueError):
+        # It is compiled.
+        return frozenset()
+    spec = _spec(module)
+    package = (spec.parent if spec else module.rpartition(".")[0]) or ""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(Path(file).read_bytes())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = resolve_name("." * node.level + (node.module or ""), package)
-            names.add(base)
+            base = _absolute(node, package)
             if base.partition(".")[0] in ours:
+                names.add(base)
                 names.update(_origin(base, alias.name) for alias in node.names)
     return frozenset(name for name in names if name.partition(".")[0] in ours)
 
 
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    with suppress(ImportError):
+        return resolve_name("." * node.level + (node.module or ""), package)
+    # It is relative beyond the top, so it is never imported.
+    return ""
+
+
 def _origin(base: str, name: str) -> str:
     """Return the module that ``name`` of the module ``base`` is, or in which it was defined."""
-    value = getattr(_loaded(base), name, None)
+    if not hasattr(sys.modules.get(base), name):
+        return f"{base}.{name}" if _spec(f"{base}.{name}") else base
+    value = getattr(sys.modules[base], name)
     if isinstance(value, ModuleType):
         return value.__name__
     origin = getattr(value, "__module__", None)
     return origin if isinstance(origin, str) else base
 
 
-def _loaded(module: str) -> ModuleType | None:
+def _spec(module: str) -> ModuleSpec | None:
+    """Find a module without running it: what is not imported here need not be importable here."""
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        return loaded.__spec__
     try:
-        return sys.modules.get(module) or import_module(module)
-    except ImportError:
+        return find_spec(module)
+    except Exception:
+        # A package around it does not import, so neither would it.
         return None

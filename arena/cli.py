@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 _FILE = click.Path(path_type=Path)
+_ESCAPED = "arena-escaped"
 
 
 class _Examples(click.Group):
@@ -118,7 +120,7 @@ def run(
 def _print(text: str) -> None:
     """Print to standard output; to nowhere once its reader is gone, as after ``| head``."""
     try:
-        click.echo(text, nl=False)
+        click.echo(_encodable(text), nl=False)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -127,6 +129,18 @@ def _print(text: str) -> None:
             f"standard output cannot be written: {error.strerror}; results are stored, "
             "arena board prints them"
         ) from error
+
+
+def _encodable(text: str) -> str:
+    """Escape what standard output's encoding lacks, as JSON would, which most of it is."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, _ESCAPED).decode(encoding)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 @cli.command()
@@ -340,6 +354,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    codecs.register_error(_ESCAPED, _escaped)
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _code(words, debug)

@@ -230,7 +230,8 @@ def _clear_partial_stages(folder: Path) -> None:
     """Remove what a run that was killed while it trained has left."""
     for partial in (folder / "stages").glob(f"*{worker.PARTIAL}"):
         # A worker of that run may be removing it, too.
-        partial.unlink(missing_ok=True)
+        if partial.is_file():
+            partial.unlink(missing_ok=True)
 
 
 def _to_play(
@@ -261,7 +262,9 @@ def _with_drawn_seed(tournament: Tournament, store: Store) -> Tournament:
 
 def _job(spec: MatchSpec, folder: Path) -> Job:
     training = spec.training
-    path = folder / "stages" / f"{training.key}-{training_build(training)}.pickle"
+    # Absolute: a target or a defence may change the working directory of its worker.
+    stages = folder.absolute() / "stages"
+    path = stages / f"{training.key}-{training_build(training)}.pickle"
     return Job(spec, (spec.key, spec.terms, match_build(spec)), path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -36,6 +37,12 @@ def one_line(error: BaseException) -> str:
     except BaseException as failure:
         text = f"its __str__ raises {type(failure).__name__}"
     return in_one_line(f"{type(error).__name__}: {text}")
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether it is a user's Ctrl-C; in a process that is deaf to it, a plugin raised it."""
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return isinstance(error, KeyboardInterrupt) and not deaf
 
 
 def in_one_line(text: str, most: int = _LONGEST) -> str:

@@ -33,7 +33,7 @@ def match_list(store: Store) -> str:
         for entry, key, _ in _matches(store)
     ]
     headers = ("match", "target", "defence", "attack", "run", "status", "queries")
-    return tabulate(rows, headers=headers, tablefmt="simple") + "\n"
+    return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True) + "\n"
 
 
 def match_page(store: Store, match: str, show_traceback: bool) -> str:

@@ -6,12 +6,13 @@ import time
 import traceback
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 
 from arena.answers import Unanswerable, delivered
 from arena.api import Defense, Knowledge, Session, Victim
-from arena.errors import one_line
+from arena.errors import is_interrupt, one_line
 from arena.isolation.seats import Faulty, InProcess, Seat
 from arena.oracle import Door
 from arena.pairing import MatchSpec
@@ -58,9 +59,10 @@ def _played(spec: MatchSpec, stage: Stage, build: str, seat: Seat) -> tuple[Reco
     try:
         utility = _utility(spec, stage, digest("utility", record.seeds["defense"]))
         sessions = _sessions(spec, stage.victim, record.seeds["defense"])
-    except KeyboardInterrupt:
-        raise
+        floor = _floor_terms(spec, stage.victim)
     except BaseException as error:
+        if is_interrupt(error):
+            raise
         what = str(error) if isinstance(error, Unanswerable) else f"raises {one_line(error)}"
         record = replace(record, reason=f"the defence {what}")
         return record, _diagnostics(started, traceback.format_exc(), seat)
@@ -93,7 +95,7 @@ def _played(spec: MatchSpec, stage: Stage, build: str, seat: Seat) -> tuple[Reco
         curve=curve,
         final=final,
         utility=utility,
-        floor=_floor_terms(spec, stage.victim),
+        floor=floor,
     )
     return record, _diagnostics(started, ending.traceback, seat)
 
@@ -189,9 +191,12 @@ def _distorted(chain: tuple[Defense, ...]) -> frozenset[str]:
 def _flip_rate(chain: tuple[Defense, ...]) -> float | None:
     rho = 0.0
     for link in chain:
-        rate = link.flip_rate()
+        rate: object = link.flip_rate()
         if rate is None:
             return None
+        if not isinstance(rate, Real) or isinstance(rate, bool) or not 0 <= float(rate) <= 1:
+            raise Unanswerable(f"{link.name} has a flip rate of {rate!r}; return 0 to 1, or None")
+        rate = float(rate)
         rho = rho * (1 - rate) + rate * (1 - rho)
     return rho
 

@@ -96,7 +96,7 @@ def natural_inputs(victim: Victim, size: int, rng: Generator, usable: NDArray[np
 def smoothed(rows: Floats, domain: Domain, size: int, rng: Generator) -> Floats:
     """Draw ``size`` rows from a smoothed bootstrap of raw rows (m, d); float64 (size, d)."""
     X = rows[rng.integers(len(rows), size=size)]
-    noise = rng.standard_normal(X.shape) * (JITTER * rows.std(axis=0))
+    noise = rng.standard_normal(X.shape) * (JITTER * _deviations(rows))
     others = rows[rng.integers(len(rows), size=X.shape), np.arange(rows.shape[1])]
     swap = rng.random(X.shape) < RESAMPLED
     moved: Floats = X + noise
@@ -104,6 +104,14 @@ def smoothed(rows: Floats, domain: Domain, size: int, rng: Generator) -> Floats:
     c = domain.categorical
     moved[:, c] = np.where(swap[:, c], others[:, c], X[:, c])
     return moved
+
+
+def _deviations(X: Floats) -> Floats:
+    """Return the standard deviations of the columns of X, float64 (d,), however small they are."""
+    span = np.ptp(X, axis=0)
+    scale = np.where(span > 0, span, 1.0)
+    deviations: Floats = ((X - X.min(axis=0)) / scale).std(axis=0) * scale
+    return deviations
 
 
 def uniform_inputs(victim: Victim, size: int, rng: Generator) -> Inputs:

@@ -186,7 +186,8 @@ def _phrase(finding: Any) -> str:
 def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    whole = isinstance(value, int) or (value.is_integer() and abs(value) < 1e15)
+    return f"{value:,.0f}" if whole else f"{value:g}"
 
 
 def _hint(value: Any, findings: list[Any]) -> str:

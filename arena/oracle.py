@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from arena.answers import Answer, Unanswerable, delivered
 from arena.api import Knowledge, Oracle, Session, Victim
-from arena.errors import BudgetExhausted, InvalidQuery, OracleClosed, one_line
+from arena.errors import BudgetExhausted, InvalidQuery, OracleClosed, is_interrupt, one_line
 from arena.meter import Meter
 
 Floats = NDArray[np.float64]
@@ -102,9 +102,9 @@ class Door(Oracle):
                 for session in self._sessions:
                     answer = session.answer(rows, answer)
             return delivered(answer, len(rows), self._classes, self._fields)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if is_interrupt(error):
+                raise
             self._fail(bare, len(rows), error)
 
     def _fail(self, bare: object, n: int, error: BaseException) -> NoReturn:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from arena.api import Attack, Oracle
-from arena.errors import LONGEST_REASON, BudgetExhausted, in_one_line, one_line
+from arena.errors import LONGEST_REASON, BudgetExhausted, in_one_line, is_interrupt, one_line
 from arena.records import Ending, Status
 from arena.seeds import generator
 from arena.snapshots import RuleBroken, must_predict
@@ -23,15 +23,15 @@ def extract(attack: Attack, oracle: Oracle, seed: str, send: Send) -> Ending:
     """Run an attack to its end, sending the surrogates that are due, and the last one.
 
     Raises:
-        KeyboardInterrupt: it was raised; anything else becomes the ending.
+        KeyboardInterrupt: the user's; anything else becomes the ending.
     """
     try:
         _propose(attack, oracle, seed, send)
-    except KeyboardInterrupt:
-        raise
     except BudgetExhausted:
         return Ending(Status.EXHAUSTED)
     except BaseException as error:
+        if is_interrupt(error):
+            raise
         return blamed(attack.name, error)
     return Ending(Status.FINISHED if oracle.remaining else Status.EXHAUSTED)
 

@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -21,8 +21,9 @@ from pluggy import PluginManager, PluginValidationError
 from pydantic import ValidationError
 
 from arena import hookspecs
-from arena.api import PLUGIN_API, Attack, Kind, Plugin
-from arena.errors import ArenaError, closest, one_line
+from arena.api import PLUGIN_API, Attack, Defense, Kind, Plugin, Target
+from arena.errors import ArenaError, closest, is_interrupt, one_line
+from arena.seeds import digest
 from arena.vetting import KINDS, article, vetted, word
 
 GROUP = "arena"
@@ -166,7 +167,9 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
         # What a plugin prints when it is imported must not end up in `--json`.
         with redirect_stdout(sys.stderr):
             module = point.load()
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         return _broken(point, f"import fails with {one_line(error)}", error)
     wanted = getattr(module, "PLUGIN_API", PLUGIN_API)
     if wanted != PLUGIN_API:
@@ -177,7 +180,9 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
         return _broken(point, _hook_fault(error))
     except ArenaError as error:
         return _broken(point, str(error), error)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         return _broken(point, f"its hook raises {one_line(error)}", error)
     if not classes:
         return _broken(point, "it registers nothing; implement one of arena's hooks with @hookimpl")
@@ -263,14 +268,36 @@ def build(
     text = json.dumps(dict(parameters))
     context = {"build": inner, "base": base}
     try:
-        return found.plugin.model_validate_json(text, strict=True, context=context)
+        plugin = found.plugin.model_validate_json(text, strict=True, context=context)
+        _question(plugin)
     except (ArenaError, ValidationError):
         raise
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise ArenaError(
             f"{word(kind)} '{name}' of {found.distribution} fails to take its parameters "
             f"({one_line(error)}); report it there"
         ) from error
+    return plugin
+
+
+def _question(plugin: Plugin) -> None:
+    """Ask a plugin what the engine will ask it, so that what fails is known to be its own code.
+
+    Raises:
+        BaseException: whatever it raises.
+    """
+    plugin.title()
+    # That a file is missing is told elsewhere, with its place.
+    with suppress(ArenaError):
+        digest(plugin.identity())
+    if isinstance(plugin, Target):
+        plugin.families()
+    elif isinstance(plugin, Defense):
+        plugin.traits  # noqa: B018
+    elif isinstance(plugin, Attack):
+        plugin.requirements  # noqa: B018
 
 
 def named(value: Any) -> tuple[str, Mapping[str, Any]]:

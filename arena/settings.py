@@ -105,7 +105,7 @@ class Settings(_Settings):
     )
     repetitions: int = Field(5, ge=1, le=MOST_REPETITIONS, description="runs of every pair")
     budget: int = Field(500, ge=1, le=LARGEST_BUDGET, description="queries a match may spend")
-    price: float = Field(0.0001, ge=0, description="dollars a query")
+    price: float = Field(0.0001, ge=0, le=1_000_000, description="dollars a query")
     checkpoints: float = Field(
         1.05,
         ge=1,

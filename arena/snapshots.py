@@ -11,7 +11,7 @@ import numpy as np
 
 from arena.api import Floats, LinearSurrogate, linear_labels, linear_values
 from arena.domain import Domain
-from arena.errors import one_line
+from arena.errors import is_interrupt, one_line
 from arena.metrics import labels_fault
 from arena.tables import Outcomes
 
@@ -89,9 +89,9 @@ class _Loaded:
         try:
             labels = np.asarray(self.surrogate.predict(X.copy()))
             wrong = labels_fault(labels, len(X), self.classes)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if is_interrupt(error):
+                raise
             raise RuleBroken(f"its surrogate fails to predict: {one_line(error)}") from error
         if wrong:
             raise RuleBroken(wrong)
@@ -118,7 +118,7 @@ def capture(surrogate: Any, domain: Domain, classes: int) -> Snapshot:
     Raises:
         RuleBroken: it does not pickle, is too large, or is not finite.
     """
-    if isinstance(surrogate, LinearSurrogate):
+    if _predicts_by_arrays(surrogate, domain):
         return _linear(surrogate, domain, classes)
     if linear := _as_linear(surrogate, domain, classes):
         return linear
@@ -132,6 +132,13 @@ def capture(surrogate: Any, domain: Domain, classes: int) -> Snapshot:
     return Pickled(file.getvalue())
 
 
+def _predicts_by_arrays(surrogate: Any, domain: Domain) -> bool:
+    """Whether a surrogate is linear over this domain, and no subclass predicts in another way."""
+    if not isinstance(surrogate, LinearSurrogate) or surrogate.domain != domain:
+        return False
+    return type(surrogate).predict is LinearSurrogate.predict
+
+
 def loaded(snapshot: Snapshot, classes: int) -> Predictor:
     """Make a snapshot ready to predict labels 0..classes - 1, or values if there are no classes.
 
@@ -142,9 +149,9 @@ def loaded(snapshot: Snapshot, classes: int) -> Predictor:
         return snapshot
     try:
         return _Loaded(pickle.loads(snapshot.data), classes)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise RuleBroken(f"its surrogate cannot be unpickled: {one_line(error)}") from error
 
 

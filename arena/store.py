@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from arena.errors import ArenaError
+from arena.errors import ArenaError, one_line
 from arena.records import (
     BoardTerms,
     Checkpoint,
@@ -69,8 +69,9 @@ def key_of(record: Record) -> Key:
 class Store:
     """The results of one folder."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
+        self._path = path
 
     @classmethod
     @contextmanager
@@ -93,7 +94,7 @@ class Store:
                 db = _connect(path)
                 try:
                     cls._prepare(db, path, create)
-                    yield cls(db)
+                    yield cls(db, path)
                 finally:
                     db.close()
         except sqlite3.Error as error:
@@ -130,9 +131,24 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError, KeyError) as error:
+            raise ArenaError(
+                f"{self._path} holds what arena does not write ({one_line(error)}); "
+                "remove it and run again"
+            ) from error
+
     def add(self, record: Record, diagnostics: Diagnostics) -> None:
-        """Store one played match, replacing an earlier playing of the same."""
+        """Store one played match, replacing an earlier playing of the same.
+
+        One that tells nothing of the attack does not replace one that does.
+        """
         key = key_of(record)
+        if record.status == Status.VOID and self._status(key) not in (None, Status.VOID):
+            return
         row = (
             *key,
             record.status.value,
@@ -168,10 +184,16 @@ class Store:
         for table in ("matches", "curves", "diagnostics"):
             db.execute(f"DELETE FROM {table} WHERE match = ? AND terms = ? AND build = ?", key)
 
+    def _status(self, key: Key) -> Status | None:
+        query = "SELECT status FROM matches WHERE match = ? AND terms = ? AND build = ?"
+        row = self._db.execute(query, key).fetchone()
+        return Status(row[0]) if row else None
+
     def statuses(self) -> dict[Key, Status]:
         """Return the status of every stored match."""
         rows = self._db.execute("SELECT match, terms, build, status FROM matches")
-        return {(m, t, b): Status(status) for m, t, b, status in rows}
+        with self._decoding():
+            return {(m, t, b): Status(status) for m, t, b, status in rows}
 
     def set_lineup(
         self, terms: BoardTerms, entries: Iterable[tuple[Entry, Key, dict[str, Any]]]
@@ -210,7 +232,9 @@ class Store:
         terms = self.get("terms")
         if terms is None:
             raise ArenaError("no tournament was played in this folder; use arena run")
-        records = self._records()
+        with self._decoding():
+            records = self._records()
+            known = _board_terms(terms)
         rows = self._db.execute(
             "SELECT target, defense, attack, repetition, skipped, baseline, match, terms, build"
             " FROM lineup ORDER BY position"
@@ -219,7 +243,7 @@ class Store:
             Entry(target, defense, attack, repetition, skipped, records.get((m, t, b)), bool(base))
             for target, defense, attack, repetition, skipped, base, m, t, b in rows
         ]
-        return Results(_board_terms(terms), tuple(entries))
+        return Results(known, tuple(entries))
 
     def _records(self) -> dict[Key, Record]:
         curves: dict[Key, list[Checkpoint]] = {}
@@ -269,7 +293,8 @@ class Store:
         rows = self._db.execute(
             "SELECT match, terms, build, specification FROM lineup ORDER BY position"
         )
-        return [((m, t, b), json.loads(specification)) for m, t, b, specification in rows]
+        with self._decoding():
+            return [((m, t, b), json.loads(specification)) for m, t, b, specification in rows]
 
     def diagnostics(self, key: Key) -> Diagnostics | None:
         """Return what differs between playings of one match, None if it was not played."""
@@ -286,7 +311,8 @@ class Store:
             row = self._db.execute("SELECT value FROM tournament WHERE key = ?", (key,)).fetchone()
         except sqlite3.OperationalError:
             return None
-        return json.loads(row[0]) if row else None
+        with self._decoding():
+            return json.loads(row[0]) if row else None
 
     def put(self, key: str, value: Any) -> None:
         """Note a JSON-able value about the tournament."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from arena import levels
 from arena.api import Attack, Defense, Kind, Plugin, Target
 from arena.datasets import Dataset
-from arena.errors import ArenaError, closest, one_line
+from arena.errors import ArenaError, closest, is_interrupt, one_line
 from arena.mistakes import Mistakes, shown
 from arena.records import Figure, Goal
 from arena.registry import Registry, build, installed, named
@@ -32,9 +32,6 @@ from arena.yamlmarks import Document, parse
 
 P = TypeVar("P", covariant=True)
 At = tuple[str | int, ...]
-
-_FEWEST_ERRORS = 10
-"""A level must allow this many disagreements in a scoring half, or it cannot be told from 1."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +156,9 @@ class _Loader:
         targets: list[Entrant[Target]] = self.entrants("target")
         defenses: list[Entrant[Defense]] = self.entrants("defense")
         attacks: list[Entrant[Attack]] = self.entrants("attack")
-        self.check_goal(data.get("goal"))
+        levels.check(data.get("goal"), self.mistakes)
         self.mistakes.raise_if_any()
-        self.check_data(targets, settings.knowledge.pool)
+        self.check_data(targets, settings.goal, settings.knowledge.pool)
         self.mistakes.raise_if_any()
         self.check_different("target", targets)
         self.check_different("defense", defenses)
@@ -171,15 +168,15 @@ class _Loader:
         self.check_published(settings, targets, defenses, attacks)
         self.mistakes.raise_if_any()
         goal, published = settings.goal, settings.published
-        levels = tuple(sorted(goal.reach, reverse=goal.metric.endswith("error")))
+        reach = tuple(sorted(goal.reach, reverse=goal.metric.endswith("error")))
         return Tournament(
-            name=settings.name or self.path.stem,
+            name=settings.name or self.name_by_file(),
             seed=settings.seed,
             repetitions=settings.repetitions,
             budget=settings.budget,
             price=settings.price,
             checkpoints=settings.checkpoints,
-            goal=Goal(goal.metric, goal.inputs, levels, goal.size),
+            goal=Goal(goal.metric, goal.inputs, reach, goal.size),
             knowledge=settings.knowledge,
             targets=tuple(targets),
             defenses=tuple(defenses),
@@ -194,6 +191,13 @@ class _Loader:
             source=published.source if published else "",
             file=self.path,
         )
+
+    def name_by_file(self) -> str:
+        stem = self.path.stem
+        if stem in (".", "..") or not stem.isprintable():
+            self.mistakes.add((), "the file's name cannot name a folder; write a name in it")
+            self.mistakes.raise_if_any()
+        return stem
 
     def settings(self, data: dict[str, Any]) -> Settings:
         """Validate all but the plugins; after a mistake, return what stands for them."""
@@ -278,44 +282,7 @@ class _Loader:
             missing.append(Entrant(label, (plugin,)))  # type: ignore[arg-type]
         return missing
 
-    def check_goal(self, data: Any) -> None:
-        try:
-            goal = GoalSettings.model_validate_json(json.dumps(data or {}), strict=True)
-        except ValidationError:
-            return
-        if goal.metric.endswith("error"):
-            if "reach" not in goal.model_fields_set:
-                self.mistakes.add(
-                    ("goal", "metric"), f"{goal.metric} has no usual levels; write reach: [0.1]"
-                )
-        else:
-            self.check_levels(goal)
-        if (goal.metric, goal.inputs) == ("r2", "balanced"):
-            self.mistakes.add(
-                ("goal", "inputs"), "r2 has no classes to balance; write natural or uniform"
-            )
-        for i, level in enumerate(goal.reach):
-            if level in goal.reach[:i]:
-                self.mistakes.add(("goal", "reach", i), f"level {level:g} stands twice; keep one")
-
-    def check_levels(self, goal: GoalSettings) -> None:
-        """Rule 3: a level must allow enough disagreements in a scoring half."""
-        finest = 1 - _FEWEST_ERRORS / (goal.size / 2)
-        for i, level in enumerate(goal.reach):
-            at: At = ("goal", "reach", i)
-            if level >= 1:
-                self.mistakes.add(
-                    at, f"a level of {level:g} is not below 1; {goal.metric} is 1 at most"
-                )
-            elif goal.metric != "r2" and level > finest + 1e-12:
-                need = 2 * math.ceil(_FEWEST_ERRORS / (1 - level) - 1e-6)
-                self.mistakes.add(
-                    at,
-                    f"level {level:g} is too fine for {goal.size} scoring inputs; "
-                    f"ask at most {math.floor(finest * 1e4) / 1e4:g}, or set goal.size to {need}",
-                )
-
-    def check_data(self, targets: list[Entrant[Target]], pool: int) -> None:
+    def check_data(self, targets: list[Entrant[Target]], goal: GoalSettings, pool: int) -> None:
         for i, target in enumerate(targets):
             entry: At = ("targets", i)
             entry = (*entry, named(_unlabelled(self.document.at(entry)))[0])
@@ -323,7 +290,9 @@ class _Loader:
             try:
                 for name, data in _datasets(target.plugin):
                     at = (*entry, name)
-                    rows = len(data.load().X)
+                    table = data.load()
+                    rows = len(table.X)
+                    levels.check_held_out(goal, table, self.mistakes)
                     if pool >= rows:
                         self.mistakes.add(
                             ("knowledge", "pool"),
@@ -334,7 +303,9 @@ class _Loader:
                 target.plugin.check()
             except ArenaError as error:
                 self.mistakes.add(at, str(error))
-            except Exception as error:
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 name = target.plugin.name
                 self.mistakes.add(at, f"the check of '{name}' fails: {one_line(error)}; report it")
 

@@ -21,12 +21,12 @@ from typing import IO, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from arena.errors import ArenaError, one_line
+from arena.errors import ArenaError, is_interrupt, one_line
 from arena.isolation.cells import CellSeat, Killed
 from arena.isolation.confinement import hide_memory
 from arena.isolation.warm import Cells, Lost
 from arena.match import play
-from arena.pairing import MatchSpec
+from arena.pairing import MatchSpec, TargetSpec
 from arena.records import Diagnostics, Record, Status
 from arena.settings import Isolation
 from arena.stage import Stage, prepare
@@ -109,14 +109,11 @@ def train(spec: bytes, path: Path) -> str:
         Empty, or what is wrong in one line, a newline, and the traceback.
     """
     _one_thread()
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
     try:
-        partial.write_bytes(pickle.dumps(prepare(_loaded(spec)), protocol=5))
-        partial.replace(path)
-    except KeyboardInterrupt:
-        raise
+        _keep(_loaded(spec), path)
     except BaseException as error:
-        partial.unlink(missing_ok=True)
+        if is_interrupt(error):
+            raise
         sentence = str(error) if isinstance(error, ArenaError) else one_line(error)
         return f"{sentence}\n{traceback.format_exc()}"
     return ""
@@ -135,11 +132,12 @@ def play_on(
         hidden: files and folders that no cell may read, wherever they lie.
 
     Raises:
-        ArenaError: the stage cannot be read, a plugin cannot be imported here, or no cell starts.
+        ArenaError: the target cannot be trained again where its stage cannot be read, a plugin
+            cannot be imported here, or no cell starts.
     """
     _one_thread()
     match = _loaded(spec)
-    stage = _stage(path)
+    stage = _stage(path, match.training)
     if multiprocessing.parent_process() is not None:
         _seed_globals(int(match.key[:8], 16))
         # A defence or a target that never answers ends this process, which the engine notices.
@@ -222,13 +220,36 @@ def _seed_globals(seed: int) -> None:
     np.random.seed(seed)  # noqa: NPY002
 
 
-@lru_cache(maxsize=8)
-def _stage(path: Path) -> Stage:
+def _keep(spec: TargetSpec, path: Path) -> None:
+    """Train a target and write its stage, whole or not at all."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
     try:
-        stage = pickle.loads(path.read_bytes())
+        partial.write_bytes(pickle.dumps(prepare(spec), protocol=5))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _stage(path: Path, spec: TargetSpec) -> Stage:
+    """Load a stage for one match, since a defence may write into it; train it again if damaged."""
+    try:
+        return _read(path)
+    except Exception:
+        _bytes.cache_clear()
+        _keep(spec, path)
+    try:
+        return _read(path)
     except Exception as error:
-        what = one_line(error)
-        raise ArenaError(f"{path} cannot be read ({what}); remove it and run again") from error
+        raise ArenaError(f"the trained target cannot be read back: {one_line(error)}") from error
+
+
+def _read(path: Path) -> Stage:
+    stage = pickle.loads(_bytes(path))
     if not isinstance(stage, Stage):
-        raise ArenaError(f"{path} holds {type(stage).__name__}, no stage; remove it and run again")
+        raise TypeError(f"{path} holds {type(stage).__name__}, no stage")
     return stage
+
+
+@lru_cache(maxsize=8)
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from playground import Fitter, Guess, LinearVictim, Toy
+from playground import Fitter, Guess, LinearVictim, Open, Toy
 
 from arena import (
     Answer,
@@ -257,6 +257,34 @@ class Catches(Attack):
         except OracleClosed:
             yield Guess(0)
         yield Guess(1)
+
+
+class Scribbles(Defense):
+    """Writes into its victim."""
+
+    name = "scribbles"
+
+    def protect(self, victim: Victim, rng: Generator) -> Session:
+        victim.natural.X[:] = 0.0
+        for value in vars(victim).values():
+            if isinstance(value, np.ndarray):
+                value[:] = 1
+        return Open().protect(victim, rng)
+
+
+class Flips(Defense):
+    """Says that its flip rate is what none can be."""
+
+    name = "flips"
+    rate: Any = None
+
+    def flip_rate(self) -> Any:
+        if self.rate == "float32":
+            return np.float32(0.25)
+        return 1 / 0 if self.rate == "raises" else self.rate
+
+    def protect(self, victim: Victim, rng: Generator) -> Session:
+        return Open().protect(victim, rng)
 
 
 class BadDefense(Defense):

@@ -21,7 +21,7 @@ ORDER = (
     *("errors", "yamlmarks", "records", "settings", "seeds"),
     *("domain", "answers", "rowwise", "tables", "datasets"),
     *("api", "hookspecs", "vetting", "registry", "splits", "learners"),
-    *("catalogue", "schema", "mistakes", "tournament", "pairing"),
+    *("catalogue", "schema", "mistakes", "levels", "tournament", "pairing"),
     *("metrics", "snapshots", "meter", "oracle", "proposals", "isolation"),
     *("stage", "scoring", "match", "worker", "pools"),
     *("build", "store", "engine"),

@@ -26,7 +26,7 @@ import arena.registry
 from arena.cli import cli, main
 from arena.records import BoardTerms, Checkpoint, Diagnostics, Entry, Goal, Record, Status
 from arena.registry import Broken, Registry
-from arena.store import Store
+from arena.store import FILE, Store
 
 ROOT = Path(__file__).parent.parent
 THIRD_PARTY = Path(__file__).parent / "packages" / "thirdparty"
@@ -276,6 +276,34 @@ def test_an_interruption_says_how_to_go_on(
     code, _, err = shell("run", file)
     assert code == 130
     assert err.strip() == "arena: interrupted; the same command goes on where this one stopped"
+
+
+def test_what_the_output_cannot_encode_is_escaped(folder: Path) -> None:
+    db = sqlite3.connect(folder / FILE)
+    with db:
+        db.execute("UPDATE lineup SET target = 'caf\u00e9 \u65e5 \U0001f600'")
+    db.close()
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-m", "arena.cli"]
+    for words in (["board"], ["show"], ["export"], ["board", "--format", "json"]):
+        done = subprocess.run(
+            [*command, words[0], str(folder), *words[1:]],
+            capture_output=True,
+            env=environment,
+            check=True,
+        )
+        text = done.stdout.decode("latin-1")
+        assert "\\u65e5 \\ud83d\\ude00" in text
+        if words[0] == "export":
+            assert json.loads(text.splitlines()[0])["names"][0] == "caf\u00e9 \u65e5 \U0001f600"
+
+
+def test_a_label_is_shown_as_it_is(shell: Shell, folder: Path) -> None:
+    db = sqlite3.connect(folder / FILE)
+    with db:
+        db.execute("UPDATE lineup SET target = '1.50'")
+    db.close()
+    assert "1.50" in shell("show", folder)[1]
 
 
 @pytest.mark.parametrize("words", [["plugins"], ["plugins", "--json"], ["schema"], ["--help"]])

@@ -20,8 +20,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from misbehaving import BadDefense, BadTarget, Dies, Fragile, Interrupts, Raises, Returns
-from playground import Fitter, Still, Toy, export, tournament
+from misbehaving import (
+    BadDefense,
+    BadTarget,
+    Dies,
+    Fragile,
+    Interrupts,
+    Raises,
+    Returns,
+    Scribbles,
+)
+from playground import Fitter, Open, Still, Toy, export, tournament
 from processes import eventually, of_kind, played, processes
 
 from arena import Attack, worker
@@ -30,6 +39,7 @@ from arena.errors import ArenaError
 from arena.records import Record, Results, Status
 from arena.store import Store
 from arena.tournament import Tournament
+from arena.worker import _bytes
 
 TESTS = Path(__file__).parent
 
@@ -218,19 +228,38 @@ def test_what_a_killed_training_left_is_removed(tmp_path: Path) -> None:
     assert [path.suffix for path in (tmp_path / "stages").iterdir()] == [".pickle"]
 
 
-@pytest.mark.parametrize("content", [b"junk", b"\x80\x05N."])
-def test_a_stage_that_cannot_be_read_is_said(tmp_path: Path, content: bytes) -> None:
-    t = tournament([Still()])
+@pytest.mark.parametrize("content", [b"junk", b"\x80\x05N.", b""])
+def test_a_stage_that_cannot_be_read_is_trained_again(tmp_path: Path, content: bytes) -> None:
+    t = tournament(STEADY)
     in_threads(t, tmp_path)
+    text = export(tmp_path)
     (path,) = (tmp_path / "stages").iterdir()
     path.write_bytes(content)
-    other = tmp_path / "elsewhere"
-    (other / "stages").mkdir(parents=True)
-    path.rename(other / "stages" / path.name)
-    record = in_threads(t, other).entries[0].record
-    assert record is not None
-    assert record.status is Status.VOID
-    assert "remove it and run again" in record.reason
+    _bytes.cache_clear()
+    in_threads(t, tmp_path, fresh=True)
+    assert export(tmp_path) == text
+    assert len(path.read_bytes()) > 100
+
+
+def test_what_a_fresh_run_cannot_play_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    t = tournament([Still()])
+    in_threads(t, tmp_path)
+    text = export(tmp_path)
+    (path,) = (tmp_path / "stages").iterdir()
+    path.unlink()
+    monkeypatch.setattr(Toy, "train", lambda self, rng: 1 / 0)
+    assert statuses(in_threads(t, tmp_path, fresh=True)) == [Status.FINISHED]
+    assert export(tmp_path) == text
+
+
+def test_what_a_defence_writes_into_its_victim_changes_no_other_match(tmp_path: Path) -> None:
+    t = tournament(STEADY, defenses=[Scribbles(), Open()])
+    play(t, tmp_path / "a", workers=1)
+    play(tournament(STEADY), tmp_path / "b", workers=1)
+    other = export(tmp_path / "b").splitlines()
+    assert set(other) < set(export(tmp_path / "a").splitlines())
 
 
 # ------------------------------------------------------------------------------ workers that die
@@ -263,9 +292,9 @@ def test_a_training_that_dies_and_attacks_that_raise_ctrl_c(tmp_path: Path) -> N
     assert found == {
         ("bad-target(how=dies)", "interrupts"): died,
         ("bad-target(how=dies)", "fitter"): died,
-        ("toy", "interrupts"): ("failed", "interrupts: raises KeyboardInterrupt"),
+        ("toy", "interrupts"): ("failed", "interrupts: KeyboardInterrupt"),
         ("toy", "fitter"): ("exhausted", ""),
-        ("fragile", "interrupts"): ("failed", "interrupts: raises KeyboardInterrupt"),
+        ("fragile", "interrupts"): ("failed", "interrupts: KeyboardInterrupt"),
         ("fragile", "fitter"): ("void", "the target raises ZeroDivisionError: too few"),
     }
 

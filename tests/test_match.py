@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from dataclasses import replace
@@ -15,6 +16,7 @@ from misbehaving import (
     BadDefense,
     BadTarget,
     Catches,
+    Flips,
     Fragile,
     HidesLabel,
     Interrupts,
@@ -286,6 +288,30 @@ def test_a_failing_defence_makes_the_match_void(attack: Attack, how: str, reason
     record = match(attack, BadDefense(how=how))
     assert record.status is Status.VOID
     assert re.fullmatch(reason, record.reason)
+
+
+@pytest.mark.parametrize(
+    ("rate", "reason"),
+    [
+        (math.nan, "the defence flips has a flip rate of nan; return 0 to 1, or None"),
+        (5, "the defence flips has a flip rate of 5; return 0 to 1, or None"),
+        (-0.1, "the defence flips has a flip rate of -0.1; return 0 to 1, or None"),
+        ("x", "the defence flips has a flip rate of 'x'; return 0 to 1, or None"),
+        (True, "the defence flips has a flip rate of True; return 0 to 1, or None"),
+        ("raises", "the defence raises ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_flip_rate_that_is_none_makes_the_match_void(rate: object, reason: str) -> None:
+    record = match(Fitter(), Flips(rate=rate))
+    assert (record.status, record.reason) == (Status.VOID, reason)
+
+
+@pytest.mark.parametrize("rate", ["float32", 0, None])
+def test_a_flip_rate_is_a_number_of_any_type(rate: object) -> None:
+    floor = match(Fitter(), Flips(rate=rate)).floor
+    assert floor is not None
+    assert floor.rho == (0.25 if rate == "float32" else rate)
+    assert rate is None or type(floor.rho) is float
 
 
 def test_a_failing_target_makes_the_match_void() -> None:

@@ -400,3 +400,24 @@ def test_a_pickle_that_does_not_load_breaks_a_rule() -> None:
 
 def test_a_surrogate_is_a_thing_that_predicts() -> None:
     assert isinstance(Guess(0), Surrogate)
+
+
+class Contrary(LinearSurrogate):
+    """Predicts the opposite of what its arrays say."""
+
+    def predict(self, X: Floats) -> Any:
+        return 1 - super().predict(X)
+
+
+def test_a_subclass_that_predicts_in_its_own_way_is_scored_by_that() -> None:
+    arrays = np.ones((1, MIXED.width)), np.zeros(1)
+    assert isinstance(capture(LinearSurrogate(MIXED, *arrays), MIXED, 2), Linear)
+    assert isinstance(capture(Contrary(MIXED, *arrays), MIXED, 2), Pickled)
+
+
+def test_a_linear_surrogate_over_another_domain_is_scored_by_its_predict() -> None:
+    narrow = Domain(
+        tuple(replace(f, high=f.high / 2) if f.kind == "continuous" else f for f in MIXED.features)
+    )
+    arrays = np.ones((1, MIXED.width)), np.zeros(1)
+    assert isinstance(capture(LinearSurrogate(narrow, *arrays), MIXED, 2), Pickled)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -60,6 +63,8 @@ BROKEN = {
     hook("1 / 0"): "its hook raises ZeroDivisionError: division by zero",
     hook("register()"): "its hook raises TypeError: ",
     hook("raise SystemExit"): "its hook raises SystemExit",
+    hook("raise BaseException('rust')"): "its hook raises BaseException: rust",
+    "raise BaseException('rust')": "import fails with BaseException: rust",
     hook("register(3)"): "it registers 3, which is no subclass of arena.Attack",
     hook("register(dict)"): "it registers dict, which is no subclass of arena.Attack",
     hook("register(Attack)"): "attack Attack: its name ''",
@@ -255,3 +260,42 @@ def test_the_built_in_plugins_are_all_well() -> None:
 def test_an_empty_registry_finds_nothing() -> None:
     with pytest.raises(ArenaError, match=r"^unknown attack 'a'; known are: none$"):
         Registry(()).find("attack", "a")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "def title(self): return 1 / 0",
+        "def identity(self): return 1 / 0",
+        "def identity(self): return [{1, 2}]",
+        "requirements = property(lambda self: 1 / 0)",
+    ],
+)
+def test_a_plugin_whose_own_code_fails_is_blamed(method: str, site: Site) -> None:
+    site.add("bad-pack", the_entry=source(f"    {method}\n"))
+    with pytest.raises(ArenaError, match="attack 'x' of bad-pack fails to take its parameters"):
+        build(site.registry(), "attack", "x", {}, None)
+
+
+def test_sets_are_written_in_one_order() -> None:
+    code = (
+        "import enum\nfrom arena import Attack\n"
+        "class C(enum.Enum):\n    a = 'a'\n    b = 'b'\n    c = 'c'\n"
+        "class X(Attack):\n    name = 'x'\n    tags: frozenset[str]\n    kinds: frozenset[C]\n"
+        "x = X(tags=frozenset('edcba'), kinds=frozenset(C))\n"
+        "print(x.title(), x.identity())"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "012"
+    }
+    assert told == {
+        "x(tags=a+b+c+d+e, kinds=C.a+C.b+C.c) "
+        "['unregistered/x', {'tags': ['a', 'b', 'c', 'd', 'e'], 'kinds': ['a', 'b', 'c']}]\n"
+    }

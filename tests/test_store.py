@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,40 @@ def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
     process.stdout.close()
     with Store.open(tmp_path, create=True) as store:
         assert store.statuses() == {}
+
+
+def test_a_void_playing_replaces_no_other(store: Store) -> None:
+    void = replace(RECORD, status=Status.VOID, reason="the disk is gone", curve=())
+    store.add(RECORD, DIAGNOSTICS)
+    store.add(void, Diagnostics())
+    lined_up(store, RECORD)
+    assert store.results().entries[0].record == RECORD
+    store.forget([key_of(RECORD)])
+    store.add(void, Diagnostics())
+    store.add(RECORD, DIAGNOSTICS)
+    assert store.results().entries[0].record == RECORD
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE matches SET status = 'lost'",
+        "UPDATE matches SET final = '{'",
+        "UPDATE matches SET floor = '{}'",
+        "UPDATE tournament SET value = '[]'",
+        "UPDATE tournament SET value = '{'",
+    ],
+)
+def test_what_arena_does_not_write_is_a_sentence(tmp_path: Path, damage: str) -> None:
+    with Store.open(tmp_path, create=True) as store:
+        store.add(RECORD, DIAGNOSTICS)
+        lined_up(store, RECORD)
+    db = sqlite3.connect(tmp_path / FILE)
+    with db:
+        db.execute(damage)
+    db.close()
+    with (
+        pytest.raises(ArenaError, match=r"holds what arena does not write .*; remove it and run"),
+        Store.open(tmp_path) as store,
+    ):
+        store.results()

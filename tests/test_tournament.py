@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,7 @@ TOP = {
     "name: ..": "5:7: name: '..' cannot name a folder;",
     "name: 3": "5:7: name should be a text, not 3; put it in quotes",
     "utility_floor: 2": "5:16: utility_floor should be at most 1, not 2",
+    "price: 1e308": "5:8: price should be at most 1,000,000, not 1e+308",
     "retrain: yes": "5:10: retrain should be true or false, not 'yes'",
     "goal: fidelity": "5:7: goal should be a mapping, not 'fidelity'",
     "goal: {metrics: x}": "5:8: unknown key 'metrics'; did you mean 'metric'?",
@@ -504,3 +506,30 @@ def test_two_plugins_of_one_name_are_told_apart_by_distribution(tournament_file:
     text = VALID.replace("probe", "theirs/probe\n  - {toys/probe: , label: ours}")
     t = load(tournament_file(text), registry)
     assert [e.plugin.identity()[0] for e in t.attacks[:2]] == ["theirs/probe", "toys/probe"]
+
+
+def test_accuracy_has_levels_that_the_held_out_rows_allow(tournament_file: Writer) -> None:
+    text = VALID.replace("box", "table: {dataset: wine}")
+    goal = "goal: {metric: accuracy, reach: [0.6, 0.7]}\n"
+    assert complaints(tournament_file(text + goal)) == [
+        "5:39: level 0.7 is too fine for the 53 held-out rows of wine, which accuracy is measured "
+        "on; ask at most 0.6226"
+    ]
+    assert read(tournament_file(text + goal.replace(", 0.7", ""))).goal.reach == (0.6,)
+
+
+def test_a_wrapper_wants_an_attack_that_asks() -> None:
+    from arena_plugins.attacks.constant import Constant
+    from arena_plugins.attacks.majority import Majority
+
+    with pytest.raises(ValueError, match="'constant' asks nothing; wrap an attack that asks"):
+        Majority(attack=Constant(), repeats=2)
+
+
+@pytest.mark.parametrize("name", ["...yaml", "a\tb.yaml", os.fsdecode(b"b\xff.yaml")])
+def test_a_file_whose_name_is_no_folder_s_wants_a_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(VALID)
+    assert complaints(path) == ["1:1: the file's name cannot name a folder; write a name in it"]
+    path.write_text(f"name: good\n{VALID}")
+    assert read(path).name == "good"

@@ -145,8 +145,9 @@ def _readable(hidden: list[Path]) -> tuple[list[Path], list[Path]]:
                 readable += _without(path, hidden)
     for folder in packages:
         readable += _without(folder, hidden)
-    for folder in others:
-        for path in _importable(folder):
+    for entry in others:
+        # An archive is one file.
+        for path in [entry] if entry.is_file() else _importable(entry):
             readable += _without(path, hidden)
     for folder in _plugin_folders():
         readable += _without(folder, hidden)

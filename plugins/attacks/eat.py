@@ -61,6 +61,8 @@ class ExtendedAdaptiveTraining(Attack):
         if oracle.checkpoint_due:
             yield _surrogate(domain, model)
         r = min(self.start, oracle.remaining)
+        if not r:
+            return
         _learn(model, oracle, domain.sample(r, rng))
         if oracle.checkpoint_due:
             yield _surrogate(domain, model)

@@ -115,9 +115,13 @@ def _standardised(rows: Split) -> Split:
 
 def _standardiser(X: Floats) -> Callable[[Floats], Floats]:
     """Scale to mean 0 and variance 1 over X (n, d); what is constant there becomes 0."""
-    varies = X.min(axis=0) < X.max(axis=0)
-    mean, deviation = X.mean(axis=0), np.where(varies, X.std(axis=0), 1.0)
-    return lambda rows: np.where(varies, (rows - mean) / deviation, 0.0)
+    low, high = X.min(axis=0), X.max(axis=0)
+    varies = low < high
+    # By the range first: the squares of small numbers are 0.
+    span = np.where(varies, high - low, 1.0)
+    shares = (X - low) / span
+    mean, deviation = shares.mean(axis=0), np.where(varies, shares.std(axis=0), 1.0)
+    return lambda rows: np.where(varies, ((rows - low) / span - mean) / deviation, 0.0)
 
 
 @hookimpl

@@ -5,16 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from arena import Answer, Dataset, Target, Victim, affine, hookimpl, softmax, split
 
 Floats = NDArray[np.float64]
+Units = Annotated[int, Field(ge=1, le=10_000)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +51,7 @@ class Mlp(Target):
     can_reveal: ClassVar[frozenset[str]] = frozenset({"label", "probabilities"})
 
     dataset: Dataset = Field(description="the data it is trained from")
-    hidden: tuple[PositiveInt, ...] = Field(
+    hidden: tuple[Units, ...] = Field(
         default=(16,), min_length=1, description="the number of units of every hidden layer"
     )
     alpha: float = Field(

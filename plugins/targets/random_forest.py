@@ -52,16 +52,27 @@ class RandomForest(Target):
     can_reveal: ClassVar[frozenset[str]] = frozenset({"label", "probabilities"})
 
     dataset: Dataset = Field(description="the data it is trained from")
-    trees: int = Field(default=10, ge=1, description="the number of trees")
+    trees: int = Field(default=10, ge=1, le=10_000, description="the number of trees")
     max_depth: int | None = Field(
-        default=None, ge=1, description="most splits on a path; null: until the leaves are pure"
+        default=None,
+        ge=1,
+        le=10_000,
+        description="most splits on a path; null: until the leaves are pure",
     )
     max_leaf_nodes: int | None = Field(
-        default=None, ge=2, description="most leaves of a tree, grown best first; null: any number"
+        default=None,
+        ge=2,
+        le=1_000_000,
+        description="most leaves of a tree, grown best first; null: any number",
     )
-    min_samples_leaf: int = Field(default=1, ge=1, description="fewest training rows in a leaf")
+    min_samples_leaf: int = Field(
+        default=1, ge=1, le=1_000_000, description="fewest training rows in a leaf"
+    )
     bins: int | None = Field(
-        default=None, ge=2, description="quantile bins of every numeric feature; null: none"
+        default=None,
+        ge=2,
+        le=10_000,
+        description="quantile bins of every numeric feature; null: none",
     )
 
     def train(self, rng: Generator) -> ForestVictim:

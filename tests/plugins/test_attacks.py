@@ -541,6 +541,13 @@ def test_majority_requires_what_its_attack_requires() -> None:
         assert Majority(attack=attack, repeats=3).requirements == attack.requirements
 
 
+@pytest.mark.parametrize("attack", LEARNERS, ids=lambda a: a.name)
+def test_majority_of_more_repeats_than_the_budget_asks_nothing(attack: Attack) -> None:
+    door = Recorder(trained("iris"), budget=10, fields=frozenset({"label", "probabilities"}))
+    assert len(play(Majority(attack=attack, repeats=20), door)) == 1
+    assert door.spent == 0
+
+
 def test_majority_wraps_attacks_only() -> None:
     with pytest.raises(ValidationError, match="attack"):
         Majority.model_validate({"attack": 3, "repeats": 3})

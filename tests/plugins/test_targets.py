@@ -216,6 +216,23 @@ def test_small_probabilities_keep_their_relative_precision(
         np.testing.assert_allclose(np.log(P[:, 1]) - np.log(P[:, 0]), answer.score, rtol=1e-9)
 
 
+def test_a_halfspace_does_not_depend_on_the_scale_of_its_data(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, 2))
+    answers = []
+    for power in (0, -200, 200):
+        lines = [f"{a:.12f}e{power},{b:.12f}e{power},{'uv'[a > b]}" for a, b in X]
+        path = tmp_path / f"at{power}.csv"
+        path.write_text("\n".join(["a,b,y", *lines]))
+        dataset = Dataset.model_validate({"csv": str(path), "label": "y"})
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            answers.append(_train(Halfspace(dataset=dataset), SEED).answer(X).label)
+    assert 0.2 < answers[0].mean() < 0.8
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[0], answers[2])
+
+
 @pytest.mark.parametrize("cls", [Halfspace, Logistic, Mlp])
 @pytest.mark.parametrize("name", ["mixed2", "mixed3"])
 def test_probabilities_do_not_overflow(
