@@ -214,7 +214,9 @@ def _started(factory: ExecutorFactory, workers: int) -> Executor:
             return pool
     cause = failure if isinstance(failure, OSError) else failure and failure.__cause__
     if isinstance(cause, OSError):
-        raise ArenaError(f"worker processes do not start: {one_line(cause)}") from failure
+        # Sockets in the folder of temporary files have short names only.
+        mend = "; set TMPDIR to a shorter path" if "AF_UNIX" in str(cause) else ""
+        raise ArenaError(f"worker processes do not start: {one_line(cause)}{mend}") from failure
     raise ArenaError(
         "worker processes do not start (see above); a script must call arena.play "
         'below `if __name__ == "__main__":`'
