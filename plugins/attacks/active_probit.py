@@ -18,6 +18,9 @@ Labels = NDArray[np.int64]
 PART = 128
 """A batch is about this part of what is spent: fits cost less than a query, and none leaps far."""
 
+LEAST = 1e-10
+"""The least precision of the prior: answers without noise would bring it to 0."""
+
 PRECISION = 1e-3
 """Newton steps end when the next would raise the log posterior by less than this."""
 
@@ -80,7 +83,8 @@ class Probit:
         inverse = np.linalg.inv(self._refit())
         # MacKay's fixed point with a Gamma(1/2, 1/2) prior, which keeps it finite at theta = 0.
         determined = len(self.theta) - self.alpha * float(np.trace(inverse))
-        self.alpha = (1 + determined) / (1 + float(self.theta @ self.theta))
+        alpha = (1 + determined) / (1 + float(self.theta @ self.theta))
+        self.alpha = max(alpha, LEAST)
 
     def _append(self, rows: Floats) -> None:
         need = self._n + len(rows)
@@ -101,11 +105,14 @@ class Probit:
             if gain < PRECISION:
                 self.theta = theta + step
                 return H
-            while True:
-                new = self._posterior(A, theta + step)
-                if new[0] > value:
-                    break
+            new = self._posterior(A, theta + step)
+            while not new[0] > value:
                 step /= 2
+                if (theta + step == theta).all():
+                    # Separable labels: floating point tells no better from worse.
+                    self.theta = theta
+                    return H
+                new = self._posterior(A, theta + step)
             theta = theta + step
             value, gradient, H = new
 

@@ -300,3 +300,9 @@ def test_no_miss_under_an_uneven_covariance(condition: float) -> None:
         victim, _ = defended(RandomModel(), 14, seed)
         session = Skewed(victim, variances / variances.sum(), seed)
         assert first(curve(victim, 50_000, [session], seed), 0.03) < np.inf
+
+
+def test_answers_without_noise_are_learned_as_far_as_the_prior_reaches() -> None:
+    victim = halfspace(unit(np.random.default_rng(3).standard_normal(30)))
+    points = curve(victim, 4000, seed=0, growth=1.2)
+    assert points[-1, 1] < 1e-6
