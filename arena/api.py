@@ -37,6 +37,7 @@ PLUGIN_API: Final = 1
 FAMILIES: Final = frozenset(
     {
         "halfspace",
+        "homogeneous-halfspace",
         "softmax",
         "kernel-svm",
         "tree",
@@ -46,7 +47,10 @@ FAMILIES: Final = frozenset(
         "other",
     }
 )
-"""Target families: what class of models a target is drawn from."""
+"""Target families: what class of models a target is drawn from.
+
+A homogeneous halfspace is one through the origin of R^d, and a halfspace, too.
+"""
 
 ANY: Final = FAMILIES
 """The families of an attack that can learn every target."""

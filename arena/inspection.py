@@ -109,13 +109,18 @@ def _status(entry: Entry) -> str:
 
 
 def _curve(record: Record) -> str:
-    rows = [(c.queries, c.calls, *c.values) for c in record.curve]
+    rows = [(c.queries, c.calls, *map(_value, c.values)) for c in record.curve]
     widest = max((len(c.values) for c in record.curve), default=0)
     values = ("half 1", "half 2") if widest == 2 else ("value",)[:widest]
     headers = ("queries", "calls", *values)
-    return tabulate(rows, headers=headers, tablefmt="simple", floatfmt=".4f")
+    right = ["right"] * len(headers)
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=right)
 
 
 def _final(record: Record) -> list[str]:
     shown = {name: value for name, value in record.final.items() if value is not None}
-    return [f"{name:18} {value:.4f}" for name, value in shown.items()]
+    return [f"{name:18} {_value(value)}" for name, value in shown.items()]
+
+
+def _value(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.3g}"

@@ -29,6 +29,8 @@ from arena.errors import ArenaError, one_line
 ExecutorFactory = Callable[[int], Executor]
 Submit = Callable[[Executor, Any], "Future[Any]"]
 
+_SAFE_PATH = "PYTHONSAFEPATH"
+
 _PAUSES = (0.0, 0.1, 0.5)
 """Seconds before each try to start a worker."""
 
@@ -133,7 +135,7 @@ def _submitted(submit: Callable[[], Future[Any]]) -> Future[Any]:
         BrokenExecutor: the pool is broken, or what starts its workers has ended.
     """
     try:
-        with _uninterrupted():
+        with _uninterrupted(), _away_from_here():
             return submit()
     except (EOFError, OSError) as error:
         raise BrokenExecutor("a worker cannot be started") from error
@@ -161,6 +163,19 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)
         for first in due[:1]:
             signal.raise_signal(first)
+
+
+@contextmanager
+def _away_from_here() -> Iterator[None]:
+    """Keep Pythons that start meanwhile from importing what lies in the working directory."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_SAFE_PATH]
+        if before is not None:
+            os.environ[_SAFE_PATH] = before
 
 
 @contextmanager

@@ -12,6 +12,10 @@ FINEST = 6
 """Digits after the point of a level or a score, at most."""
 
 
+LEAST = -1000
+"""R^2 is not told apart below this."""
+
+
 def number(value: float | None) -> str:
     """Write queries, dollars or a ratio to a whole or to three digits; nothing for None."""
     if value is None:
@@ -94,6 +98,8 @@ def score(value: float, goal: Goal) -> str:
     exact = Decimal(repr(value))
     if goal.is_error:
         return f"{float(Context(prec=3, rounding=ROUND_CEILING).create_decimal(exact)):g}"
+    if value < LEAST:
+        return f"below {LEAST}"
     finest = max((_digits(Decimal(repr(reach))) for reach in goal.reach), default=0)
     step = Decimal(1).scaleb(-max(2, finest + 1))
     return _fraction(exact.quantize(step, rounding=ROUND_FLOOR))

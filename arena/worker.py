@@ -13,7 +13,8 @@ import tempfile
 import threading
 import traceback
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -138,17 +139,37 @@ def play_on(
     _one_thread()
     match = _loaded(spec)
     stage = _stage(path, match.training)
-    if multiprocessing.parent_process() is not None:
-        _seed_globals(int(match.key[:8], 16))
-        # A defence or a target that never answers ends this process, which the engine notices.
-        signal.setitimer(signal.ITIMER_REAL, 2 * match.limits.wall + _SLACK)
+    if multiprocessing.parent_process() is None:
+        return _played(match, stage, build, isolation, hidden)
+    _seed_globals(int(match.key[:8], 16))
+    with _deadline(2 * match.limits.wall + _SLACK):
+        return _played(match, stage, build, isolation, hidden)
+
+
+def _played(
+    match: MatchSpec, stage: Stage, build: str, isolation: Isolation, hidden: tuple[Path, ...]
+) -> tuple[Record, Diagnostics]:
+    if isolation == "cell":
+        return _in_a_cell(match, stage, build, hidden)
+    return play(match, stage, build)
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """End this process, which the engine notices, if a target or a defence never answers.
+
+    By a signal, which no code in C can put off, and by a thread, which no handler can.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    timer = threading.Timer(seconds, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
     try:
-        if isolation == "cell":
-            return _in_a_cell(match, stage, build, hidden)
-        return play(match, stage, build)
+        yield
     finally:
-        if multiprocessing.parent_process() is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        timer.cancel()
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _in_a_cell(

@@ -431,3 +431,12 @@ def test_an_empty_board_renders() -> None:
     for by in BYS:
         for fmt in FORMATS:
             assert render(standings([], terms()), by, fmt).endswith("\n")
+
+
+@pytest.mark.parametrize("value", [-1000.001, -1e30, -1e300, -1.7976931348623157e308])
+def test_very_bad_scores_are_not_told_apart(value: float) -> None:
+    assert wording.score(value, Goal("r2", "natural", (0.9,), 400)) == "below -1000"
+
+
+def test_a_bad_score_is_written() -> None:
+    assert wording.score(-999.5, Goal("r2", "natural", (0.9,), 400)) == "-999.50"

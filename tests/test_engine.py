@@ -474,3 +474,30 @@ def test_threads_in_a_process_of_their_own_leave_the_same_bytes(tmp_path: Path, 
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert export(tmp_path) == whole
+
+
+def test_what_lies_in_the_working_directory_is_not_imported(tmp_path: Path) -> None:
+    for name in ("copy", "tempfile", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n")
+    (tmp_path / "t.yaml").write_text(
+        "targets: [halfspace: {dataset: wine}]\nattacks: [random]\nbudget: 9\n"
+        "goal: {size: 100, reach: [0.8]}\nrepetitions: 1\n"
+    )
+    # As the installed command, which has no path of the working directory.
+    code = (
+        "import sys; del sys.path[0]; from arena.cli import main; sys.exit(main(['run', 't.yaml']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_deadline_ends_a_process_that_is_deaf_to_alarms() -> None:
+    code = (
+        "import signal, time\nfrom arena.worker import _deadline\nwith _deadline(0.3):\n"
+        "    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    time.sleep(60)\n"
+    )
+    started = time.monotonic()
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1
+    assert time.monotonic() - started < 30

@@ -32,7 +32,7 @@ class ActivePerceptron(Attack):
 
     name: ClassVar[str] = "active-perceptron"
     reference: ClassVar[str] = "Yan, Zhang, NeurIPS 2017, Algorithms 1 and 2"
-    families: ClassVar[frozenset[str]] = frozenset({"halfspace"})
+    families: ClassVar[frozenset[str]] = frozenset({"homogeneous-halfspace"})
 
     eta: float = Field(
         default=0.0, ge=0, lt=0.5, description="the most with which any label is flipped"

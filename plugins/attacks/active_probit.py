@@ -51,6 +51,8 @@ class ActiveProbit(Attack):
         """Yield the estimate at every checkpoint."""
         domain = oracle.knowledge.domain
         fit = Probit(domain.width if domain.identity_encoded else domain.width + 1)
+        if oracle.checkpoint_due:
+            yield surrogate(domain, fit.theta)
         while oracle.remaining:
             X = on_boundary(domain, fit.theta, max(1, oracle.spent // PART), rng)
             X = X[: oracle.remaining]

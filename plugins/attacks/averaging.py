@@ -40,7 +40,7 @@ class Averaging(Attack):
     reference: ClassVar[str] = (
         "Chandrasekaran et al., USENIX Security 2020, section 6.1, Algorithm 1"
     )
-    families: ClassVar[frozenset[str]] = frozenset({"halfspace"})
+    families: ClassVar[frozenset[str]] = frozenset({"homogeneous-halfspace"})
 
     epsilon: float = Field(
         default=0.1, gt=0, lt=1, description="the geometric error that is aimed at"
@@ -51,7 +51,7 @@ class Averaging(Attack):
     s: float = Field(
         default=1.0,
         gt=0,
-        allow_inf_nan=False,
+        le=1e6,
         description="the bound on the standard deviation of the random model to begin with",
     )
     cut: float = Field(

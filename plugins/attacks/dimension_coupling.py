@@ -49,7 +49,7 @@ class DimensionCoupling(Attack):
     reference: ClassVar[str] = (
         "Chen, Hassani, Karbasi, AAAI 2017; Chandrasekaran et al., USENIX Security 2020, Figure 4"
     )
-    families: ClassVar[frozenset[str]] = frozenset({"halfspace"})
+    families: ClassVar[frozenset[str]] = frozenset({"homogeneous-halfspace"})
 
     rho: float | None = Field(
         default=None,

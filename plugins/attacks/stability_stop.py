@@ -27,7 +27,7 @@ class StabilityStop(Attack):
     reference: ClassVar[str] = (
         "Chandrasekaran et al., USENIX Security 2020, appendix A.3.1 and Table 5"
     )
-    families: ClassVar[frozenset[str]] = frozenset({"halfspace"})
+    families: ClassVar[frozenset[str]] = frozenset({"halfspace", "homogeneous-halfspace"})
 
     attack: AttackRef = Field(description="the attack that is ended")
     tau: float = Field(

@@ -47,7 +47,7 @@ class VersionSpace(Attack):
         "Alabdulmohsin, Gao, Zhang, AAAI 2015; "
         "Chandrasekaran et al., USENIX Security 2020, Example 4 and Figure 3"
     )
-    families: ClassVar[frozenset[str]] = frozenset({"halfspace"})
+    families: ClassVar[frozenset[str]] = frozenset({"homogeneous-halfspace"})
 
     tolerance: float = Field(
         default=0.1,

@@ -84,6 +84,8 @@ class RandomModel(Defense):
         if not {"coef", "intercept"} <= victim.parameters.keys():
             raise ValueError("random-model needs a victim with the parameters coef and intercept")
         own = _weights(victim)
+        if not own.any():
+            raise ValueError("random-model needs weights that are not all 0")
         mu, L = self._gaussian(victim, own)
         if self.draw == "match":
             mu, L = mu + L @ rng.standard_normal(len(mu)), np.zeros_like(L)

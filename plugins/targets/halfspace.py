@@ -75,6 +75,11 @@ class Halfspace(Target):
         default=1.0, gt=0, allow_inf_nan=False, description="inverse strength of the L2 penalty"
     )
 
+    def families(self) -> frozenset[str]:
+        """Say that it goes through the origin, too, where it does."""
+        homogeneous = {"homogeneous-halfspace"} if self.space == "sphere" else set()
+        return frozenset({self.family, *homogeneous})
+
     def check(self) -> None:
         """Load the data and look for the class ``positive``."""
         one_against_rest(self.dataset.load(), self.positive)

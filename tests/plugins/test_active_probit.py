@@ -273,7 +273,7 @@ def test_it_meets_halfspaces_only() -> None:
     assert pickle.loads(pickle.dumps(ActiveProbit())) == ActiveProbit()
     oracle = door(halfspace([1.0, 2.0]), fields=frozenset({"score"}))
     with pytest.raises(ValueError, match="learns from labels"):
-        next(iter(ActiveProbit().extract(oracle, np.random.default_rng(0))))
+        list(ActiveProbit().extract(oracle, np.random.default_rng(0)))
 
 
 # --------------------------------------------------------------------------------------- the bars

@@ -17,15 +17,18 @@ from normals import (
     random_normal,
     sphere,
 )
-from playground import match
+from playground import match, tournament
 
 from arena import Attack, Dataset, Domain, Feature
+from arena.pairing import plan
 from arena.records import Goal, Status
 from arena_plugins.attacks.active_perceptron import ActivePerceptron
+from arena_plugins.attacks.active_probit import ActiveProbit
 from arena_plugins.attacks.averaging import Averaging
 from arena_plugins.attacks.dimension_coupling import DimensionCoupling
 from arena_plugins.attacks.disagreement import Disagreement
 from arena_plugins.attacks.lowd_meek import LowdMeek
+from arena_plugins.attacks.majority import Majority
 from arena_plugins.attacks.stability_stop import StabilityStop
 from arena_plugins.attacks.version_space import VersionSpace
 from arena_plugins.targets.halfspace import Halfspace
@@ -61,7 +64,28 @@ def test_a_module_registers_its_one_attack(module: str) -> None:
     import_module(f"arena_plugins.attacks.{module}").register_attacks(registered.append)
     assert [attack.name for attack in registered] == [module.replace("_", "-")]
     assert registered[0].reference
-    assert registered[0].families <= {"halfspace", "softmax", "linear-regression"}
+    linear = {"halfspace", "homogeneous-halfspace", "softmax", "linear-regression"}
+    assert registered[0].families <= linear
+
+
+@pytest.mark.parametrize("attack", [*BY_LABEL, ActiveProbit()], ids=by_name)
+def test_a_budget_that_allows_no_majority_ends_well(attack: Attack) -> None:
+    wrapped = Majority(attack=attack, repeats=3)
+    wine = Halfspace(dataset=Dataset(name="wine"))
+    for outer in (wrapped, StabilityStop(attack=wrapped)):
+        record = match(outer, target=wine, budget=2)
+        assert record.status in (Status.FINISHED, Status.EXHAUSTED)
+        assert record.queries == 0
+        assert record.curve
+
+
+@pytest.mark.parametrize("attack", ON_SPHERES, ids=by_name)
+def test_what_learns_halfspaces_through_the_origin_meets_no_other(attack: Attack) -> None:
+    data = Dataset(name="wine")
+    targets = [Halfspace(dataset=data), Halfspace(dataset=data, space="box")]
+    reasons = [spec.skipped for spec in plan(tournament([attack], targets=targets))]
+    box = f"{attack.name} learns homogeneous-halfspace, the target is halfspace"
+    assert reasons == ["", box]
 
 
 @pytest.mark.parametrize("budget", [1, 2, 5, 40])

@@ -446,7 +446,9 @@ def test_parameters_are_those_of_the_scores(
 def test_families_of_a_logistic_target(data: dict[str, Dataset]) -> None:
     assert build(Logistic, data, "mixed2").families() == {"softmax", "halfspace"}
     assert build(Logistic, data, "mixed3").families() == {"softmax"}
-    assert build(Halfspace, data, "mixed3").families() == {"halfspace"}
+    sphere, box = (build(Halfspace, data, "mixed3", space=space) for space in ("sphere", "box"))
+    assert sphere.families() == {"halfspace", "homogeneous-halfspace"}
+    assert box.families() == {"halfspace"}
 
 
 # ------------------------------------------------------------------------------------- halfspaces
