@@ -177,9 +177,9 @@ class BoxPosterior:
 
         now = density(W, M)
         for _ in range(MOVES):
-            i, j, k, l = rng.integers(P, size=(4, P))
-            dW = others[i] - others[j] + others[k] - others[l]
-            dM = around[i] - around[j] + around[k] - around[l]
+            a, b, c, e = rng.integers(P, size=(4, P))
+            dW = others[a] - others[b] + others[c] - others[e]
+            dM = around[a] - around[b] + around[c] - around[e]
             level = now - rng.standard_exponential(P)
             upper = BRACKET / sqrt(4 * W.shape[1]) * rng.random(P)
             lower = upper - BRACKET / sqrt(4 * W.shape[1])
@@ -190,7 +190,8 @@ class BoxPosterior:
                 there = density(*proposed)
                 inside = there > level
                 rows = left[inside]
-                W[rows], M[rows], now[rows] = proposed[0][inside], proposed[1][inside], there[inside]
+                W[rows], M[rows] = proposed[0][inside], proposed[1][inside]
+                now[rows] = there[inside]
                 lower, upper = np.where(t < 0, t, lower), np.where(t < 0, upper, t)
                 out = ~inside
                 left, lower, upper, level = left[out], lower[out], upper[out], level[out]
