@@ -27,14 +27,11 @@ FROZEN = 0.1
 CELLS = 64
 """An angle is bisected along its prior to one of so many cells of equal mass, then evenly."""
 
-RUN, LONG_RUN = 3, 8
-"""A bound that so many answers in a row ran towards is checked: a flipped label may have set it.
+RATE = 0.1
+"""What is held against labels without flips: that so many are flipped."""
 
-A long run always, a shorter one while checks may be spent: ``CHECKS`` and one more every ``EVERY``
-answers. Where labels are flipped, half of the short runs are due to that.
-"""
-
-CHECKS, EVERY = 2, 400
+SUSPECT = 0.25
+"""A bound is checked when an angle lies beyond it with this chance, flips as likely as none."""
 
 FINEST = 1e-15
 """Angles, in radians, are not told apart further than this."""
@@ -64,7 +61,8 @@ class NestedPlanes:
         self.frame = rotation(d, rng)
         self.axes = [self.frame[0]]
         self._wary = wary
-        self._checks = 0
+        # Of the likelihoods of all answers, flips at ``RATE`` over none.
+        self._odds = 1.0
         self._open = [_Angle(0)]
         self._scale = 1.0
         # phi_k of the planes before the last, by how much they contribute to the error.
@@ -87,7 +85,7 @@ class NestedPlanes:
             k = len(self._open) - 1
         angle = self._open[k]
         check = self._wary and self._suspects(angle)
-        t = angle.beyond() if check else angle.middle
+        t = angle.beyond if check else angle.middle
         self._asked = k, t, check
         self._x = cos(t) * self.frame[k + 1] - sin(t) * self.axes[k]
         return self._x
@@ -98,11 +96,10 @@ class NestedPlanes:
         self.history.append((k, self._x, positive))
         angle = self._open[k]
         if check:
-            self._checks += 1
-            angle.run = 0
-            self.contradicted |= positive != angle.run_down
+            self.contradicted |= positive != (angle.below > angle.above)
+            self._odds *= angle.confirm()
             return
-        angle.cut(t, positive)
+        self._odds *= angle.cut(t, positive)
         if k < len(self._open) - 1:
             self._note(k)
             heapreplace(self._queue, (-angle.width * angle.weight, k))
@@ -143,9 +140,7 @@ class NestedPlanes:
         self._open.append(_Angle(k + 1))
 
     def _suspects(self, angle: _Angle) -> bool:
-        if angle.run < RUN or not angle.bounded:
-            return False
-        return angle.run >= LONG_RUN or self._checks < CHECKS + len(self.history) // EVERY
+        return self._odds * (max(angle.below, angle.above) - SUSPECT) > SUSPECT
 
     def _note(self, k: int) -> None:
         angle = self._open[k]
@@ -162,22 +157,19 @@ class _Angle:
         middle: its median.
         frozen: what it was taken for when the next plane was opened.
         weight: what the width counts for in the error of w.
-        run: how many of the last answers agreed.
-        run_down: whether they ran towards the lower bound.
-        bounded: whether an answer has set the bound they ran towards.
+        below, above: the chances that it is beyond its bounds, if labels are flipped at ``RATE``.
     """
 
     __slots__ = (
         "_cell",
         "_cells",
         "_edges",
-        "bounded",
+        "above",
+        "below",
         "frozen",
         "high",
         "low",
         "middle",
-        "run",
-        "run_down",
         "weight",
     )
 
@@ -187,14 +179,19 @@ class _Angle:
         self.low, self.high = self._edges[0], self._edges[-1]
         self.middle = self._edges[CELLS // 2]
         self.frozen, self.weight = 0.0, 1.0
-        self.run, self.run_down, self.bounded = 0, False, False
+        self.below, self.above = 0.0, 0.0
 
     @property
     def width(self) -> float:
         return self.high - self.low
 
-    def cut(self, t: float, positive: bool) -> None:
-        """Learn whether phi_k > t, its middle."""
+    @property
+    def beyond(self) -> float:
+        """An angle outside the bound that phi_k is more likely to be beyond."""
+        return self.low - self.width if self.below > self.above else self.high + self.width
+
+    def cut(self, t: float, positive: bool) -> float:
+        """Learn whether phi_k > t, its middle; return the answer's odds of flips over none."""
         if positive:
             self.low = t
         else:
@@ -206,14 +203,24 @@ class _Angle:
             self.middle = self._edges[self._cell + self._cells // 2]
         else:
             self.middle = (self.low + self.high) / 2
-        if self.run_down == positive:
-            self.bounded = self.run > 0 or self.bounded
-            self.run, self.run_down = 0, not positive
-        self.run += 1
+        half = (1 - self.below - self.above) / 2
+        if positive:
+            below, above = RATE * (self.below + half), (1 - RATE) * self.above
+        else:
+            below, above = (1 - RATE) * self.below, RATE * (self.above + half)
+        chance = below + above + (1 - RATE) * half
+        self.below, self.above = below / chance, above / chance
+        return 2 * chance
 
-    def beyond(self) -> float:
-        """Return an angle a little outside the bound that the answers ran towards."""
-        return self.low - self.width if self.run_down else self.high + self.width
+    def confirm(self) -> float:
+        """Learn that phi_k is not ``beyond``; return the answer's odds of flips over none."""
+        if self.below > self.above:
+            below, above = RATE * self.below, (1 - RATE) * self.above
+        else:
+            below, above = (1 - RATE) * self.below, RATE * self.above
+        chance = below + above + (1 - RATE) * (1 - self.below - self.above)
+        self.below, self.above = below / chance, above / chance
+        return chance
 
 
 def rotation(d: int, rng: Generator) -> Floats:

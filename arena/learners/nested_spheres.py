@@ -50,7 +50,15 @@ ALONG, SURE = 0.3, 0.99
 """A u that was frozen before is kept while w is longer than this along it, this surely."""
 
 RATES = np.square((np.arange(64) + 0.5) / 64) / 2
-"""An unknown rho is integrated over these rates, uniform a priori and denser towards 0."""
+"""An unknown rho is integrated over these rates, denser towards 0."""
+
+DECAY = 4.0
+"""The prior of an unknown rho is proportional to exp(-DECAY rho).
+
+Answers that halve the posterior say nothing of rho: the odds of all that is larger than rho, for
+which w is hardly known, stay at what the prior gives them. The steeper it falls, the sooner w is
+known where rho is small, and the more particles settle on chance patterns where it is large.
+"""
 
 FINEST = 1e-13
 """Directions, in radians, are not told apart further than this."""
@@ -77,6 +85,7 @@ class NestedSpheres:
         self._known = rho
         self._rng = rng
         self._frame = rotation(d, rng) if frame is None else frame
+        self._earlier: NestedPlanes | None = None
         self._blocks: list[_Block] = []
         self._open(self._frame[0])
         self._asked = (0, self._blocks[0].frame[0])
@@ -85,21 +94,13 @@ class NestedSpheres:
     def resume(cls, planes: NestedPlanes, rng: Generator, rho: float | None) -> NestedSpheres:
         """Go on from what was asked before labels turned out to be noisy.
 
-        Answers about blocks beyond one that has changed its mind are dropped.
+        What was asked beyond the first block is believed once the block before is known, if that
+        shows w on the right side of the u that it was asked with; else it is dropped.
         """
         learner = cls(len(planes.frame), rng, rho, planes.frame)
-        while True:
-            block = learner._blocks[-1]
-            first = (len(learner._blocks) - 1) * BLOCK
-            for k, x, positive in planes.history:
-                if first <= k < first + BLOCK:
-                    learner._learn(block, block.frame @ x, positive)
-            if first + BLOCK >= len(planes.axes):
-                return learner
-            u = planes.axes[first + BLOCK]
-            if block.chance(block.frame @ u, ALONG) < SURE:
-                return learner
-            learner._open(u)
+        learner._earlier = planes
+        learner._replay()
+        return learner
 
     @property
     def exact(self) -> bool:
@@ -112,7 +113,7 @@ class NestedSpheres:
         deviation, b = self._widest()
         block = self._blocks[-1]
         if deviation < FROZEN and block.behind + block.m < len(self._frame):
-            self._open(block.direction @ block.frame)
+            self._advance()
             b = len(self._blocks) - 1
         x = self._blocks[b].query()
         self._asked = b, x
@@ -153,6 +154,28 @@ class NestedSpheres:
         last = self._blocks[-1]
         scale = last.weight / (last.direction[0] if last.behind > 1 else 1.0)
         return deviations[b] / scale if b < len(deviations) - 1 else last.deviation, b
+
+    def _advance(self) -> None:
+        """Freeze the last block's direction, or that of the planes before, and open the next."""
+        block = self._blocks[-1]
+        u = block.direction @ block.frame
+        k = len(self._blocks) * BLOCK
+        if self._earlier and k < len(self._earlier.axes):
+            earlier = self._earlier.axes[k]
+            if block.chance(block.frame @ earlier, ALONG) >= SURE:
+                u = earlier
+            else:
+                self._earlier = None
+        self._open(u)
+        self._replay()
+
+    def _replay(self) -> None:
+        """Learn what was asked before in the planes of the last block."""
+        block = self._blocks[-1]
+        first = (len(self._blocks) - 1) * BLOCK
+        for k, x, positive in self._earlier.history if self._earlier else ():
+            if first <= k < first + BLOCK:
+                self._learn(block, block.frame @ x, positive)
 
     def _open(self, u: Floats) -> None:
         """Freeze u, and open the block of it and the next axes."""
@@ -325,7 +348,7 @@ def flip_likelihood(rho: float | None, answers: int, flips: float) -> FlipLikeli
         return lambda n, flipped: -penalty * flipped
     odds = np.log(RATES / (1 - RATES))
     # A rate stands for the interval around it, whose length grows as its square root.
-    base = 0.5 * np.log(RATES) + answers * np.log1p(-RATES) + flips * odds
+    base = 0.5 * np.log(RATES) - DECAY * RATES + answers * np.log1p(-RATES) + flips * odds
 
     def integrated(n: int, flipped: NDArray[np.int64]) -> Floats:
         least = int(flipped.min())
