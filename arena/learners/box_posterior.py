@@ -133,7 +133,8 @@ class BoxPosterior:
         weights, intercept = self.mean[:-1], self.mean[-1]
 
         def margin(X: Floats) -> Floats:
-            return domain.encode(X) @ weights + intercept
+            margins: Floats = domain.encode(X) @ weights + intercept
+            return margins
 
         low, high = extremes(domain, weights)
         ends = []
@@ -173,7 +174,8 @@ class BoxPosterior:
         W, M = others[chosen] * drawn, around[chosen] * drawn
 
         def density(W: Floats, M: Floats) -> Floats:
-            return -0.5 * np.square(W / scale).sum(axis=1) - penalty * (M < 0).sum(axis=1)
+            log: Floats = -0.5 * np.square(W / scale).sum(axis=1) - penalty * (M < 0).sum(axis=1)
+            return log
 
         now = density(W, M)
         for _ in range(MOVES):

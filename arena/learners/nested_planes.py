@@ -87,8 +87,9 @@ class NestedPlanes:
         check = self._wary and self._suspects(angle)
         t = angle.beyond if check else angle.middle
         self._asked = k, t, check
-        self._x = cos(t) * self.frame[k + 1] - sin(t) * self.axes[k]
-        return self._x
+        x: Floats = cos(t) * self.frame[k + 1] - sin(t) * self.axes[k]
+        self._x = x
+        return x
 
     def tell(self, positive: bool) -> None:
         """Learn the label of the row asked last."""
@@ -174,10 +175,11 @@ class _Angle:
     )
 
     def __init__(self, k: int) -> None:
-        self._edges = prior_edges(k, CELLS).tolist()
+        self._edges: list[float] = prior_edges(k, CELLS).tolist()
         self._cell, self._cells = 0, CELLS
-        self.low, self.high = self._edges[0], self._edges[-1]
-        self.middle = self._edges[CELLS // 2]
+        self.low: float = self._edges[0]
+        self.high: float = self._edges[-1]
+        self.middle: float = self._edges[CELLS // 2]
         self.frozen, self.weight = 0.0, 1.0
         self.below, self.above = 0.0, 0.0
 

@@ -64,7 +64,8 @@ FINEST = 1e-13
 """Directions, in radians, are not told apart further than this."""
 
 
-FlipLikelihood = Callable[[int, NDArray[np.int64]], Floats]
+Counts = NDArray[np.int64]
+FlipLikelihood = Callable[[int, Counts], Floats]
 """Logarithm of the likelihood of n answers, of which so many (k,) were flipped; float64 (k,)."""
 
 
@@ -218,7 +219,7 @@ class _Block:
             S[:, 0] = np.sqrt(rng.chisquare(behind, PARTICLES))
         self._S = S / np.sqrt(np.square(S).sum(axis=1))[:, None]
         self._rows = np.empty((64, self.m + 1))
-        self._wrong = np.zeros(PARTICLES, dtype=np.int64)
+        self._wrong: Counts = np.zeros(PARTICLES, dtype=np.int64)
         self._restart()
         self.frozen = self.direction
 
@@ -227,13 +228,15 @@ class _Block:
         S, mean = self._S, self.direction
         if self._length < 0.3:
             a = self._rng.standard_normal(self.m + 1)
-            return a / sqrt(a @ a)
+            x: Floats = a / sqrt(a @ a)
+            return x
         i, j = self._rng.integers(PARTICLES, size=2)
         a = S[i] - S[j] + 1e-3 * self.deviation * self._rng.standard_normal(self.m + 1)
         a -= (a @ mean) * mean
         t = _median(S @ a / (S @ mean), self._weights)
         x = a - t * mean
-        return x / sqrt(x @ x)
+        x /= sqrt(x @ x)
+        return x
 
     def learn(self, row: Floats, likelihood: FlipLikelihood) -> None:
         """Learn that <s, row> is positive, unless that answer was flipped.
@@ -301,7 +304,7 @@ class _Block:
         settled = int((offsets[distant] < 0).sum())
         offsets, slopes = -offsets[~distant], np.ascontiguousarray(slopes[~distant].T)
 
-        def posterior(Y: Floats) -> tuple[Floats, Floats, Floats]:
+        def posterior(Y: Floats) -> tuple[Floats, Counts, Floats]:
             """Return density over the kernel's, violations and particles, from whitened Y."""
             X = origin + Y @ basis
             violations = settled + (Y @ slopes < offsets).sum(axis=1)
@@ -345,12 +348,17 @@ def flip_likelihood(rho: float | None, answers: int, flips: float) -> FlipLikeli
     """
     if rho is not None:
         penalty = log((1 - rho) / rho)
-        return lambda n, flipped: -penalty * flipped
+
+        def known(n: int, flipped: Counts) -> Floats:
+            likelihood: Floats = -penalty * flipped
+            return likelihood
+
+        return known
     odds = np.log(RATES / (1 - RATES))
     # A rate stands for the interval around it, whose length grows as its square root.
-    base = 0.5 * np.log(RATES) - DECAY * RATES + answers * np.log1p(-RATES) + flips * odds
+    base: Floats = 0.5 * np.log(RATES) - DECAY * RATES + answers * np.log1p(-RATES) + flips * odds
 
-    def integrated(n: int, flipped: NDArray[np.int64]) -> Floats:
+    def integrated(n: int, flipped: Counts) -> Floats:
         least = int(flipped.min())
         counts = np.arange(least, int(flipped.max()) + 1)
         exponents = base + n * np.log1p(-RATES) + counts[:, None] * odds

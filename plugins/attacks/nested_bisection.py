@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -187,13 +188,16 @@ def _label(oracle: Oracle, X: Floats) -> int:
 
 
 def _corners(oracle: Oracle, rng: Generator) -> Iterator[Floats]:
-    """Draw rows that are likely to meet another label: the centre, then corners of the box."""
+    """Draw rows that are likely to meet another label: the centre, and corners of the box.
+
+    The share of features that are high is uniform: labels often go by how many are.
+    """
     domain = oracle.knowledge.domain
     yield domain.project((domain.low + domain.high)[None] / 2)
-    while True:
+    numbers = np.setdiff1d(np.arange(domain.d), domain.categorical)
+    for share in chain((0.0, 1.0), iter(rng.random, None)):
         X = domain.sample(1, rng)
-        numbers = np.setdiff1d(np.arange(domain.d), domain.categorical)
-        up = rng.random(len(numbers)) < 0.5
+        up = rng.random(len(numbers)) < share
         X[0, numbers] = np.where(up, domain.high[numbers], domain.low[numbers])
         yield X
 
