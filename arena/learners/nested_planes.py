@@ -33,6 +33,18 @@ RATE = 0.1
 SUSPECT = 0.25
 """A bound is checked when an angle lies beyond it with this chance, flips as likely as none."""
 
+EVERY = 100
+"""So many answers after a check comes another: those that halve what is left tell nothing of flips.
+
+Neither do their runs where flips are frequent: these break them.
+"""
+
+CONFIRMED = 30
+"""Checks passed before labels are believed to the end."""
+
+CLEAR = 1e-9
+"""A check keeps this far from a bound, in radians, so that it is no matter of rounding."""
+
 FINEST = 1e-15
 """Angles, in radians, are not told apart further than this."""
 
@@ -63,6 +75,7 @@ class NestedPlanes:
         self._wary = wary
         # Of the likelihoods of all answers, flips at ``RATE`` over none.
         self._odds = 1.0
+        self._confirmed, self._checked = 0, 0
         self._open = [_Angle(0)]
         self._scale = 1.0
         # phi_k of the planes before the last, by how much they contribute to the error.
@@ -75,6 +88,8 @@ class NestedPlanes:
     @property
     def exact(self) -> bool:
         """Whether every angle is known as well as floating point can tell."""
+        if self._wary and self._confirmed < CONFIRMED:
+            return False
         return len(self._open) == len(self._along) and self._widest()[0] < FINEST
 
     def query(self) -> Floats:
@@ -98,6 +113,8 @@ class NestedPlanes:
         angle = self._open[k]
         if check:
             self.contradicted |= positive != (angle.below > angle.above)
+            self._confirmed += 1
+            self._checked = len(self.history)
             self._odds *= angle.confirm()
             return
         self._odds *= angle.cut(t, positive)
@@ -141,7 +158,9 @@ class NestedPlanes:
         self._open.append(_Angle(k + 1))
 
     def _suspects(self, angle: _Angle) -> bool:
-        return self._odds * (max(angle.below, angle.above) - SUSPECT) > SUSPECT
+        beyond = max(angle.below, angle.above)
+        due = len(self.history) >= self._checked + EVERY or angle.width < FINEST
+        return self._odds * (beyond - SUSPECT) > SUSPECT or (due and beyond > 0)
 
     def _note(self, k: int) -> None:
         angle = self._open[k]
@@ -190,7 +209,8 @@ class _Angle:
     @property
     def beyond(self) -> float:
         """An angle outside the bound that phi_k is more likely to be beyond."""
-        return self.low - self.width if self.below > self.above else self.high + self.width
+        margin = max(self.width, CLEAR)
+        return self.low - margin if self.below > self.above else self.high + margin
 
     def cut(self, t: float, positive: bool) -> float:
         """Learn whether phi_k > t, its middle; return the answer's odds of flips over none."""

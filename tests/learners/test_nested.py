@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 
 from arena.floors import label_floor
+from arena.learners.direction_particles import flip_likelihood
 from arena.learners.nested_planes import NestedPlanes, prior_edges, rotation
-from arena.learners.nested_spheres import NestedSpheres, flip_likelihood
+from arena.learners.nested_spheres import NestedSpheres
 
 Floats = NDArray[np.float64]
 Learner = NestedPlanes | NestedSpheres
