@@ -22,12 +22,17 @@ from arena.domain import Domain
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-PARTICLES = 200
+FEWEST, MOST = 200, 400
+"""Particles: six a weight, within these; fewer than that cannot spread in all directions."""
 
-MOVES = 20
-"""How often a particle is moved whenever the cloud is refreshed."""
+LEAST_MOVES, MOST_MOVES = 20, 100
+"""How often a particle is moved whenever the cloud is refreshed: once a weight, within these.
 
-DEPLETED = 0.4
+A cloud that is moved less shrinks faster than what it stands for: with 20 moves, 64 weights were
+never learned.
+"""
+
+DEPLETED = 0.2
 """The cloud is refreshed when its effective size is below this share."""
 
 BRACKET = 4.0
@@ -74,7 +79,9 @@ class BoxPosterior:
         self._domain, self._rng = domain, rng
         # The boundary meets the box, at about its side times sqrt(width) from the centre.
         self._scale = np.append(np.ones(domain.width), sqrt(domain.width))
-        W = rng.standard_normal((PARTICLES, domain.width + 1)) * self._scale
+        self._size = min(max(6 * domain.width, FEWEST), MOST)
+        self._moves = min(max(domain.width, LEAST_MOVES), MOST_MOVES)
+        W = rng.standard_normal((self._size, domain.width + 1)) * self._scale
         self._W = W / np.sqrt(np.square(W).sum(axis=1))[:, None]
         self._rows, self._n = np.empty((64, domain.width + 1)), 0
         self._violations = 0.0
@@ -108,7 +115,7 @@ class BoxPosterior:
         self._log_weights -= self._penalty * wrong
         self._weigh()
         self._violations += float(self._weights @ wrong)
-        if PARTICLES * (self._weights @ self._weights) > 1 / DEPLETED:
+        if self._size * (self._weights @ self._weights) > 1 / DEPLETED:
             self._refresh()
         if self._learned:
             self.rho = min(max((FLIPS + self._violations) / (ANSWERS + self._n), 1e-4), 0.49)
@@ -118,7 +125,7 @@ class BoxPosterior:
         return log((1 - self.rho) / self.rho) if self.rho else SURE
 
     def _restart(self) -> None:
-        self._log_weights = np.zeros(PARTICLES)
+        self._log_weights = np.zeros(self._size)
         self._weigh()
 
     def _weigh(self) -> None:
@@ -157,7 +164,7 @@ class BoxPosterior:
 
     def _refresh(self) -> None:
         """Resample the particles, and move them within the posterior."""
-        P, rng, scale = PARTICLES, self._rng, self._scale
+        P, rng, scale = self._size, self._rng, self._scale
         others = self._W
         margins = others @ self._rows[: self._n].T
         centre = self._weights @ margins
@@ -178,7 +185,7 @@ class BoxPosterior:
             return log
 
         now = density(W, M)
-        for _ in range(MOVES):
+        for _ in range(self._moves):
             a, b, c, e = rng.integers(P, size=(4, P))
             dW = others[a] - others[b] + others[c] - others[e]
             dM = around[a] - around[b] + around[c] - around[e]
