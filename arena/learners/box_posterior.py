@@ -104,6 +104,11 @@ class BoxPosterior:
         best: Floats = X[[worth.argmax()]]
         return best
 
+    def extreme(self, positive: bool) -> Floats:
+        """Return the raw row, float64 (1, d), that a particle is surest to be of a label."""
+        weights = self._W[self._rng.choice(self._size, p=self._weights), :-1]
+        return extremes(self._domain, weights)[int(positive)][None]
+
     def learn(self, X: Floats, positive: bool) -> None:
         """Learn the label of the raw row X (1, d)."""
         row = _homogeneous(self._domain.encode(X))[0]

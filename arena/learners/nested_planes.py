@@ -33,7 +33,7 @@ RATE = 0.1
 SUSPECT = 0.25
 """A bound is checked when an angle lies beyond it with this chance, flips as likely as none."""
 
-EVERY = 100
+EVERY = 150
 """So many answers after a check comes another: those that halve what is left tell nothing of flips.
 
 Neither do their runs where flips are frequent: these break them.

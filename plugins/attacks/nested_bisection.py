@@ -121,13 +121,18 @@ class NestedBisection(Attack):
         posterior = box_posterior.BoxPosterior(domain, rng, self.rho)
         search = _corners(oracle, rng)
         met: set[int] = set()
+        tries = 0
         while True:
             ending = not oracle.remaining or posterior.exact
             if ending or oracle.checkpoint_due:
                 yield _surrogate(oracle, posterior, met)
             if ending:
                 return
-            X = posterior.query() if len(met) == 2 else next(search)
+            if len(met) == 2:
+                X = posterior.query()
+            else:
+                X = posterior.extreme(positive=0 in met) if met and tries % 2 else next(search)
+                tries += 1
             label = _label(oracle, X)
             if label != REFUSED:
                 met.add(label)
