@@ -156,6 +156,21 @@ def test_it_goes_on_from_contradicted_planes() -> None:
     assert np.median(taken) / floor < 1.6
 
 
+def test_an_unknown_rate_is_measured_first_the_longer_the_more_flips() -> None:
+    repeats = []
+    for rho in (0.05, 0.4):
+        rng = np.random.default_rng(0)
+        w = random_normal(13, rng)
+        learner = NestedSpheres(13, rng, None)
+        first, asked = learner.query(), 0
+        while np.array_equal(learner.query(), first):
+            ask(learner, w, rho, rng)
+            asked += 1
+        repeats.append(asked)
+    assert 5 < repeats[0] < 25
+    assert repeats[1] > 2 * repeats[0]
+
+
 @pytest.mark.parametrize("rho", [0.05, 0.4])
 def test_the_likelihood_of_known_flips(rho: float) -> None:
     likelihood = flip_likelihood(rho, 0, 0.0)
