@@ -68,7 +68,7 @@ def test_a_box(d: int) -> None:
     reached = []
     for seed in range(3):
         victim = random_box(d, seed)
-        door = Recorder(victim, 60 * (d + 1))
+        door = Recorder(victim, 20 * (d + 1))
         reached.append(crossing(play(NestedBisection(), door, seed), victim, 1e-2))
         assert (victim.domain.low <= door.X).all()
         assert (victim.domain.high >= door.X).all()
@@ -76,10 +76,10 @@ def test_a_box(d: int) -> None:
 
 
 def test_flips_in_a_box() -> None:
-    victim = random_box(3, 0)
+    victim = random_box(2, 1)
     noise = [Flipping(0.1, np.random.default_rng(0))]
     for attack in (NestedBisection(rho=0.1), NestedBisection()):
-        curve = play(attack, Recorder(victim, 250, noise, growth=1.5), 1)
+        curve = play(attack, Recorder(victim, 150, noise, growth=1.5), 1)
         assert error(victim, curve[-1][1]) < 0.05
 
 
@@ -131,8 +131,7 @@ def test_a_rate_that_is_none_is_refused(rho: float) -> None:
         NestedBisection(rho=rho)
 
 
-@pytest.mark.parametrize("space", ["sphere", "box"])
-@pytest.mark.parametrize("rho", [None, 0.1])
+@pytest.mark.parametrize(("space", "rho"), [("sphere", None), ("sphere", 0.1), ("box", None)])
 def test_a_chain_of_defences_is_survived(space: str, rho: float | None) -> None:
     target = Halfspace.model_validate({"dataset": "wine", "space": space})
     victim = target.train(np.random.default_rng(0))
@@ -154,7 +153,7 @@ def test_a_box_takes_a_fraction_of_line_search() -> None:
 
     def queries(attack: Attack, budget: int) -> float:
         truth = victim.answer(X).label
-        curve = play(attack, Recorder(victim, budget, growth=1.03), 0)
+        curve = play(attack, Recorder(victim, budget, growth=1.1), 0)
         return next((n for n, s in curve if (s.predict(X) == truth).mean() >= 0.98), np.inf)
 
-    assert queries(NestedBisection(), 300) < queries(LineSearch(), 600) / 2
+    assert queries(NestedBisection(), 100) < queries(LineSearch(), 400) / 2
