@@ -41,7 +41,14 @@ from arena.standings import standings
 
 if TYPE_CHECKING:
     from arena.engine import play
-    from arena.learners import kernel_svm, pairwise_svm, recipes
+    from arena.learners import (
+        box_posterior,
+        kernel_svm,
+        nested_planes,
+        nested_spheres,
+        pairwise_svm,
+        recipes,
+    )
     from arena.tournament import load
 
 _LAZY = {
@@ -49,7 +56,15 @@ _LAZY = {
     "play": "arena.engine",
 }
 _LAZY_MODULES = {
-    name: f"arena.learners.{name}" for name in ("kernel_svm", "pairwise_svm", "recipes")
+    name: f"arena.learners.{name}"
+    for name in (
+        "box_posterior",
+        "kernel_svm",
+        "nested_planes",
+        "nested_spheres",
+        "pairwise_svm",
+        "recipes",
+    )
 }
 
 
@@ -93,9 +108,12 @@ __all__ = [
     "Target",
     "Victim",
     "affine",
+    "box_posterior",
     "hookimpl",
     "kernel_svm",
     "load",
+    "nested_planes",
+    "nested_spheres",
     "one_against_rest",
     "pairwise_svm",
     "play",

@@ -29,6 +29,7 @@ from arena_plugins.attacks.dimension_coupling import DimensionCoupling
 from arena_plugins.attacks.disagreement import Disagreement
 from arena_plugins.attacks.lowd_meek import LowdMeek
 from arena_plugins.attacks.majority import Majority
+from arena_plugins.attacks.nested_bisection import NestedBisection
 from arena_plugins.attacks.stability_stop import StabilityStop
 from arena_plugins.attacks.version_space import VersionSpace
 from arena_plugins.targets.halfspace import Halfspace
@@ -40,6 +41,7 @@ MODULES = (
     "disagreement",
     "equation_solving",
     "lowd_meek",
+    "nested_bisection",
     "stability_stop",
     "version_space",
 )
@@ -51,7 +53,9 @@ ON_SPHERES: list[Attack] = [
     Averaging(),
     ActivePerceptron(),
 ]
-BY_LABEL: list[Attack] = [*ON_SPHERES, LowdMeek(), QUICK, STOPPED]
+NESTED = NestedBisection()
+BY_LABEL: list[Attack] = [*ON_SPHERES, LowdMeek(), QUICK, NESTED, STOPPED]
+PATIENT: list[Attack] = [VersionSpace(), DimensionCoupling(), NESTED, STOPPED]
 
 
 def by_name(attack: Attack) -> str:
@@ -175,7 +179,7 @@ def test_an_oracle_without_labels_is_refused_in_one_sentence(attack: Attack) -> 
         play(attack, door)
 
 
-@pytest.mark.parametrize("attack", [*ON_SPHERES, QUICK, STOPPED], ids=by_name)
+@pytest.mark.parametrize("attack", [*ON_SPHERES, QUICK, NESTED, STOPPED], ids=by_name)
 def test_refusals_by_chance_cost_queries_only(attack: Attack) -> None:
     victim = random_normal(4, 0)
     refusing = [Refusing(np.random.default_rng(0), rate=0.3)]
@@ -183,7 +187,7 @@ def test_refusals_by_chance_cost_queries_only(attack: Attack) -> None:
     assert error(victim, curve[-1][1]) < (0.1 if attack.name == "averaging" else 0.01)
 
 
-@pytest.mark.parametrize("attack", [VersionSpace(), DimensionCoupling(), STOPPED], ids=by_name)
+@pytest.mark.parametrize("attack", PATIENT, ids=by_name)
 def test_what_refuses_long_rows_is_asked_short_ones(attack: Attack) -> None:
     victim = random_normal(4, 0)
     refusing = [Refusing(np.random.default_rng(0), longest=0.1)]
@@ -191,7 +195,7 @@ def test_what_refuses_long_rows_is_asked_short_ones(attack: Attack) -> None:
     assert error(victim, curve[-1][1]) < 0.01
 
 
-@pytest.mark.parametrize("attack", [VersionSpace(), DimensionCoupling(), STOPPED], ids=by_name)
+@pytest.mark.parametrize("attack", PATIENT, ids=by_name)
 def test_a_server_that_refuses_everything_ends_it_in_one_sentence(attack: Attack) -> None:
     refusing = [Refusing(np.random.default_rng(0), longest=-1.0)]
     with pytest.raises(ValueError, match=r"the server refuses a query of .* at any length"):
