@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from textwrap import wrap
+from textwrap import TextWrapper
 
 from tabulate import LATEX_ESCAPE_RULES, tabulate
 
@@ -105,7 +106,7 @@ def _text_table(table: Table) -> str:
     blank = ("",) * (len(table.columns) - 2)
     for block in table.blocks:
         if block.name:
-            name = "\n".join(wrap(clean(f"{table.lead} {block.name}"), NAME_WIDTH))
+            name = "\n".join(_folded(clean(f"{table.lead} {block.name}"), NAME_WIDTH))
             body += [(_SPACER, "", *blank)] * bool(body) + [("", name, *blank)]
         body += [next(lines) for _ in block.lines]
     text = _tabulate(body, table.columns, table.align, "simple").replace(_SPACER, " ")
@@ -131,8 +132,14 @@ def _prose(sentence: str) -> str:
     return "\n".join(_folded(clean(sentence), PROSE_WIDTH))
 
 
+class _Wrapper(TextWrapper):
+    """Breaks between words, and names of plugins between their parameters."""
+
+    wordsep_simple_re = re.compile(r"(\s+|(?<=[(,]))")
+
+
 def _folded(text: str, width: int) -> list[str]:
-    return wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+    return _Wrapper(width, subsequent_indent="  ", break_on_hyphens=False).wrap(text)
 
 
 def _underlined(title: str, line: str) -> str:

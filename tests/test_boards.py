@@ -440,3 +440,9 @@ def test_very_bad_scores_are_not_told_apart(value: float) -> None:
 
 def test_a_bad_score_is_written() -> None:
     assert wording.score(-999.5, Goal("r2", "natural", (0.9,), 400)) == "-999.50"
+
+
+def test_long_names_break_between_parameters() -> None:
+    name = "majority(attack=equation-solving, repeats=10)"
+    text = render(standings(runs(name, record([(5, 0.95)])), terms()))
+    assert re.search(r"majority\( .*\n +attack=equation-solving, *\n +repeats=10\)", text)
