@@ -22,24 +22,12 @@ from arena import (
     Session,
     Surrogate,
     Victim,
-    affine,
 )
 from arena.oracle import Door
+from arena_plugins.targets.halfspace import HalfspaceVictim
 
 Floats = NDArray[np.float64]
 Curve = list[tuple[int, Any]]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class HalfspaceVictim(Victim):
-    """Label 1 where ``<w, z> + b > 0`` for the encoded row z; w is float64 (1, width)."""
-
-    w: Floats
-    b: Floats
-
-    def answer(self, X: Floats) -> Answer:
-        score = affine(self.domain.encode(X), self.w, self.b)[:, 0]
-        return Answer(label=(score > 0).astype(np.int64), score=score)
 
 
 def halfspace(domain: Domain, w: Floats, b: float = 0.0) -> HalfspaceVictim:
@@ -49,7 +37,7 @@ def halfspace(domain: Domain, w: Floats, b: float = 0.0) -> HalfspaceVictim:
         domain=domain,
         classes=("no", "yes"),
         family="halfspace",
-        reveals=frozenset({"label"}),
+        reveals=frozenset({"label", "score"}),
         natural=none,
         parameters={"coef": w, "intercept": np.array(b)},
         w=w[None],

@@ -18,6 +18,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from arena.domain import Domain
+from arena.learners.particles import normalised, resampled
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -132,8 +133,7 @@ class BoxPosterior:
         self._weigh()
 
     def _weigh(self) -> None:
-        weights = np.exp(self._log_weights - self._log_weights.max())
-        self._weights = weights / weights.sum()
+        self._weights = normalised(self._log_weights)
         self.mean: Floats = self._weights @ self._W
         """The estimate of weights and intercept, float64 (width + 1,)."""
 
@@ -178,8 +178,7 @@ class BoxPosterior:
         close = np.abs(centre) <= REACH * spread
         settled = int((centre[~close] < 0).sum())
         penalty = self._penalty
-        chosen = np.searchsorted(self._weights.cumsum(), (rng.random() + np.arange(P)) / P)
-        chosen = np.minimum(chosen, P - 1)
+        chosen = resampled(self._weights, rng)
         # A direction's length is free: drawn from the prior, and given to directions of moves too.
         lengths = sqrt(self._W.shape[1]) / np.sqrt(np.square(others / scale).sum(axis=1))
         others, around = others * lengths[:, None], margins[:, close] * lengths[:, None]

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from arena.learners.particles import normalised, resampled
+
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 FlipLikelihood = Callable[[int, Counts], Floats]
@@ -119,8 +121,7 @@ class Block:
         self._weigh()
 
     def _weigh(self) -> None:
-        weights = np.exp(self._log_weights - self._log_weights.max())
-        self._weights = weights / weights.sum()
+        self._weights = normalised(self._log_weights)
         self.violations = float(self._weights @ self._wrong)
         mean = self._weights @ self._S
         self._length = sqrt(mean @ mean)
@@ -148,8 +149,7 @@ class Block:
         spread = (Z * weights[:, None]).T @ Z
         spread[np.diag_indices_from(spread)] *= 1 + 1e-9
         L = np.linalg.cholesky(spread)
-        chosen = np.searchsorted(weights.cumsum(), (rng.random() + np.arange(P)) / P)
-        Y = np.linalg.solve(L, Z[np.minimum(chosen, P - 1)].T).T
+        Y = np.linalg.solve(L, Z[resampled(weights, rng)].T).T
         origin, basis = origin + centre @ basis, L.T @ basis
 
         rows = self._rows[: self.answers]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from typing import Any
 
+import normals
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,7 +26,6 @@ from arena import (
     Feature,
     Knowledge,
     Natural,
-    Session,
     Surrogate,
     Target,
     Victim,
@@ -64,33 +63,18 @@ PLUGINS = (
 )
 
 
-class Recorder(Door):
-    """A door that remembers what it was asked."""
+class Recorder(normals.Recorder):
+    """A door that remembers what it was asked, and tells the recipe and the public rows."""
 
-    def __init__(self, victim: Victim, budget: int, **more: Any) -> None:
-        fields = more.pop("fields", frozenset({"label"}))
-        sessions: Sequence[Session] = more.pop("sessions", ())
-        growth = more.pop("growth", 1.1)
+    def __init__(self, victim: Victim, budget: int, growth: float = 1.1, **more: Any) -> None:
+        super().__init__(victim, budget, growth=growth, **more)
         rows = ~victim.natural.held_out
-        knowledge = Knowledge(
-            domain=victim.domain,
-            classes=victim.classes,
-            fields=fields,
-            family=victim.family,
+        self.knowledge = replace(
+            self.knowledge,
             hyperparameters=victim.hyperparameters,
             public_X=victim.natural.X[rows],
             public_y=victim.natural.y[rows],
         )
-        super().__init__(victim, sessions, knowledge, budget, growth)
-        self.batches: list[Floats] = []
-
-    def ask(self, X: Floats) -> Answer:
-        self.batches.append(np.array(X))
-        return super().ask(X)
-
-    @property
-    def X(self) -> Floats:
-        return np.concatenate(self.batches)
 
 
 @cache
