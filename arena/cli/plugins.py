@@ -1,0 +1,64 @@
+"""Plugins, and the packages that bring them."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from arena.cli.output import to_stdout
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def plugins(context: click.Context, as_json: bool) -> int:
+    """List the plugins that are installed.
+
+    Those that are broken follow, with the reason; --debug prints their tracebacks.
+
+    Examples:
+
+    \b
+      arena plugins
+      arena plugins --json
+      arena plugins show label-flip
+    """
+    from arena import catalogue
+    from arena.registry import installed
+
+    if context.invoked_subcommand is not None:
+        return 0
+    registry = installed()
+    if context.obj:
+        for broken in registry.broken:
+            click.echo(broken.traceback, err=True)
+    text = json.dumps(catalogue.catalogue(registry), indent=2) + "\n" if as_json else ""
+    to_stdout(text or catalogue.listing(registry))
+    return 0
+
+
+@plugins.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def plugins_show(context: click.Context, name: str, as_json: bool) -> int:
+    """Show one plugin: summary, source, parameters, needs.
+
+    NAME is a plugin's, or DISTRIBUTION/NAME where two have one.
+
+    Examples:
+
+    \b
+      arena plugins show eat
+      arena plugins show extraction-arena/eat --json
+    """
+    from arena import catalogue
+    from arena.registry import installed
+
+    found = installed().called(name)
+    if as_json or (context.parent and context.parent.params["as_json"]):
+        to_stdout(json.dumps([catalogue.describe(p) for p in found], indent=2) + "\n")
+    else:
+        to_stdout("\n".join(catalogue.page(p) for p in found))
+    return 0
