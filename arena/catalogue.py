@@ -121,6 +121,12 @@ def listing(registry: Registry) -> str:
     return text + "\n"
 
 
+def requirements(registry: Registry) -> str:
+    """Pin every distribution that brings a working plugin, a line each, as pip reads it."""
+    pins = {f"{p.distribution}=={p.version}" for p in registry.plugins}
+    return "".join(f"{pin}\n" for pin in sorted(pins))
+
+
 def page(registered: Registered) -> str:
     """Render everything about one plugin."""
     about = describe(registered)

@@ -13,6 +13,7 @@ import time
 import venv
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +21,7 @@ import click
 import pytest
 import toys
 from conftest import Runner, Writer
-from sites import Site
+from sites import Site, attack
 
 import arena.registry
 from arena.cli import cli, main
@@ -509,6 +510,17 @@ def test_plugins_as_json(shell: Shell) -> None:
             assert parameter["required"] is ("default" not in parameter)
             assert "$ref" not in json.dumps(parameter)
             assert parameter.keys() & {"type", "anyOf", "enum"}
+
+
+def test_plugins_are_pinned_by_distribution(run_arena: Runner, site: Site) -> None:
+    site.add("pack-two", "2.1", one=attack("one"), two=attack("two"))
+    site.add("pack-bad", bad="1 / 0")
+    environment = {**os.environ, "PYTHONPATH": str(site.path)}
+    done = run_arena("plugins", "--requirements", env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    ours, theirs = done.stdout.splitlines()
+    assert ours == f"extraction-arena=={version('extraction-arena')}"
+    assert theirs == "pack-two==2.1"
 
 
 def test_a_plugin_is_shown(shell: Shell) -> None:

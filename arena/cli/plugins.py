@@ -11,8 +11,9 @@ from arena.cli.output import to_stdout
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--requirements", is_flag=True, help="Print the packages they are of, as pip reads.")
 @click.pass_context
-def plugins(context: click.Context, as_json: bool) -> int:
+def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
     """List the plugins that are installed.
 
     Those that are broken follow, with the reason; --debug prints their tracebacks.
@@ -22,6 +23,7 @@ def plugins(context: click.Context, as_json: bool) -> int:
     \b
       arena plugins
       arena plugins --json
+      arena plugins --requirements > requirements.txt
       arena plugins show label-flip
     """
     from arena import catalogue
@@ -33,6 +35,9 @@ def plugins(context: click.Context, as_json: bool) -> int:
     if context.obj:
         for broken in registry.broken:
             click.echo(broken.traceback, err=True)
+    if requirements:
+        to_stdout(catalogue.requirements(registry))
+        return 0
     text = json.dumps(catalogue.catalogue(registry), indent=2) + "\n" if as_json else ""
     to_stdout(text or catalogue.listing(registry))
     return 0
