@@ -40,6 +40,7 @@ from arena.splits import Split, one_against_rest, split
 from arena.standings import standings
 
 if TYPE_CHECKING:
+    from arena import conformance
     from arena.engine import play
     from arena.learners import (
         box_posterior,
@@ -65,7 +66,7 @@ _LAZY_MODULES = {
         "pairwise_svm",
         "recipes",
     )
-}
+} | {"conformance": "arena.conformance"}
 
 
 def __getattr__(name: str) -> Any:
@@ -109,6 +110,7 @@ __all__ = [
     "Victim",
     "affine",
     "box_posterior",
+    "conformance",
     "hookimpl",
     "kernel_svm",
     "load",

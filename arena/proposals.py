@@ -26,7 +26,7 @@ def extract(attack: Attack, oracle: Oracle, seed: str, send: Send) -> Ending:
         KeyboardInterrupt: the user's; anything else becomes the ending.
     """
     try:
-        _propose(attack, oracle, seed, send)
+        propose(attack, oracle, seed, send)
     except BudgetExhausted:
         return Ending(Status.EXHAUSTED)
     except BaseException as error:
@@ -49,14 +49,22 @@ def blamed(name: str, error: BaseException) -> Ending:
     return Ending(status, reason, traceback.format_exc())
 
 
-def _propose(attack: Attack, oracle: Oracle, seed: str, send: Send) -> None:
+def propose(
+    attack: Attack, oracle: Oracle, seed: str, send: Send, most_idle: int = _MOST_IDLE_YIELDS
+) -> None:
+    """Run an attack as ``extract`` does; whatever it raises passes.
+
+    Raises:
+        RuleBroken: it proposes no surrogate, or yields more than ``most_idle`` times in a row
+            without asking.
+    """
     pending: Any = None
     sent, idle, seen = 0, 0, -1
     try:
         for surrogate in _surrogates(attack, oracle, seed):
             idle = idle + 1 if oracle.spent == seen else 0
             seen = oracle.spent
-            if idle > _MOST_IDLE_YIELDS:
+            if idle > most_idle:
                 raise RuleBroken("yields for ever without asking; end, or ask")
             must_predict(surrogate)
             pending = None if oracle.checkpoint_due else surrogate

@@ -23,14 +23,14 @@ ORDER = (
     *("api", "hookspecs", "vetting", "registry", "splits", "learners"),
     *("catalogue", "schema", "mistakes", "levels", "tournament", "pairing"),
     *("metrics", "snapshots", "meter", "oracle", "proposals", "isolation"),
-    *("stage", "scoring", "match", "worker", "pools"),
+    *("stage", "scoring", "match", "worker", "pools", "conformance"),
     *("build", "store", "engine"),
     *("floors", "ert", "standings", "layout", "wording", "duels", "boards"),
     *("plot", "inspection", "forecast", "progress", "cli"),
 )
 """A module imports only from those before it, within functions too; learners are one layer."""
 
-PACKAGES = {"arena", "arena.learners", "arena.bundled", "arena.isolation"}
+PACKAGES = {"arena", *(f"arena.{p}" for p in ("bundled", "conformance", "isolation", "learners"))}
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in (ROOT / "arena").rglob("*.py")
@@ -70,7 +70,7 @@ def test_every_module_has_its_place_in_the_order() -> None:
 def test_a_module_imports_only_from_those_before_it(name: str) -> None:
     before = {
         *ORDER[: ORDER.index(layer(name))],
-        *({"learners", "isolation", "cli"} & {layer(name)}),
+        *({"learners", "isolation", "conformance", "cli"} & {layer(name)}),
     }
     assert {layer(module) for module in ours(name)} <= before
 

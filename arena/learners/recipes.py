@@ -350,7 +350,8 @@ def _classifier(knowledge: Knowledge, rng: Generator) -> Any:
         return MLPClassifier(**options, solver="lbfgs", max_iter=500, random_state=seed)
     own = granted if knowledge.family == "kernel-svm" else {}
     gamma = own.get("gamma") or 1 / knowledge.domain.width
-    return SVC(gamma=gamma, C=own.get("C", 1.0), cache_size=500)
+    # Without a random_state it draws from numpy's global generator, for nothing.
+    return SVC(gamma=gamma, C=own.get("C", 1.0), cache_size=500, random_state=0)
 
 
 _TREE = {name: name for name in ("max_depth", "max_leaf_nodes", "min_samples_leaf")}

@@ -15,6 +15,7 @@ class NoDefense(Defense):
     """Answers leave the server as the model gives them."""
 
     name = "none"
+    reference = "baseline of this arena"
 
     def protect(self, victim: Victim, rng: Generator) -> Session:
         """Open a session that passes answers on."""
