@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import zip_longest
 
 import numpy as np
@@ -11,7 +14,9 @@ from numpy.typing import NDArray
 
 from arena.answers import Answer
 from arena.api import Attack, Floats, Knowledge
-from arena.conformance.plays import BUDGET, Game, Proposal, due, ended, opponents, play
+from arena.conformance.instances import remade
+from arena.conformance.matches import Matches
+from arena.conformance.plays import BUDGET, Game, Proposal, due, opponents, play
 from arena.conformance.rules import (
     Check,
     NotApplicable,
@@ -27,6 +32,8 @@ _BUDGETS = (1, 7, BUDGET)
 _PROBES, _SINGLE = 64, 8
 _TOLD = tuple(field.name for field in dataclasses.fields(Knowledge))
 _REFUSED_EVERY = 3
+_FEW = 3
+"""Toys met with every need."""
 
 
 def every_family_learned(attack: Attack) -> None:
@@ -39,27 +46,26 @@ def needs_suffice(attack: Attack) -> None:
     """Each set of fields in `needs` suffices, with the grants of `requires_knowledge` alone."""
     met = False
     for need in attack.requirements.needs:
-        for toy in toys("ordinary", attack.requirements.families):
-            if need <= toy.victim.reveals:
-                met = True
-                play(attack, toy, need or frozenset({toy.victim.output}))
+        ordinary = toys("ordinary", attack.requirements.families)
+        for toy in [toy for toy in ordinary if need <= toy.victim.reveals][:_FEW]:
+            met = True
+            play(attack, toy, need or frozenset({toy.victim.output}))
     if not met:
         raise NotApplicable("no toy of its families reveals what it needs")
 
 
 def budget_respected(attack: Attack) -> None:
     """It ends when its budget does, however small, with a surrogate proposed by then."""
-    toy, fields, _ = next(ended(attack))
+    toy, fields, _ = next(Matches.of(attack).ended())
     for budget in _BUDGETS:
         play(attack, toy, fields, budget=budget)
 
 
 def same_seed_same_queries(attack: Attack) -> None:
     """The same seed gives the same queries, in every match and from a copy of the plugin."""
-    for toy, fields, game in ended(attack):
-        again = play(attack.model_copy(deep=True), toy, fields)
+    for toy, game, again in Matches.of(attack).repeated():
         for i, (a, b) in enumerate(zip_longest(game.asked, again.asked)):
-            if a is None or b is None or not np.array_equal(a, b):
+            if a is None or b is None or not np.array_equal(a, b, equal_nan=True):
                 raise Violation(
                     f"asks another batch {i + 1} of {toy.title} when it is played again by the "
                     "same seed; draw from the rng that extract is given, and start afresh there"
@@ -67,9 +73,8 @@ def same_seed_same_queries(attack: Attack) -> None:
 
 
 def same_seed_same_surrogates(attack: Attack) -> None:
-    """The same seed and answers give surrogates that predict the same."""
-    for toy, fields, game in ended(attack):
-        again = play(attack.model_copy(deep=True), toy, fields)
+    """The same seed gives surrogates at the same checkpoints, which predict the same."""
+    for toy, game, again in Matches.of(attack).repeated():
         for a, b in zip_longest(game.proposals, again.proposals):
             if a is None or b is None or a.spent != b.spent:
                 raise Violation(
@@ -85,14 +90,14 @@ def same_seed_same_surrogates(attack: Attack) -> None:
 
 def own_randomness_only(attack: Attack) -> None:
     """All its randomness comes from the generator that extract is given."""
-    with global_randomness_untouched():
-        for _ in ended(attack):
-            pass
+    for toy, fields, _ in Matches.of(attack).ended():
+        with global_randomness_untouched():
+            play(attack, toy, fields)
 
 
 def given_left_alone(attack: Attack) -> None:
     """It changes nothing of what it is told: domain, recipe, pool, rows."""
-    toy, fields, _ = next(ended(attack))
+    toy, fields, _ = next(Matches.of(attack).ended())
     told = due(attack, toy.revealing(fields), everything=True)
     before = {name: pickle.dumps(getattr(told, name)) for name in _TOLD}
     play(attack, toy, fields, knowledge=told)
@@ -103,15 +108,18 @@ def given_left_alone(attack: Attack) -> None:
 
 def plugin_left_alone(attack: Attack) -> None:
     """It keeps no state: playing leaves the plugin as it was."""
-    before = repr((attack.__dict__, attack.__pydantic_private__))
-    next(ended(attack))
-    if repr((attack.__dict__, attack.__pydantic_private__)) != before:
+    toy, fields, _ = next(Matches.of(attack).ended())
+    # One that has never played: what it keeps, it may keep from its first match on.
+    fresh = remade(attack)
+    before = repr((fresh.__dict__, fresh.__pydantic_private__))
+    play(fresh, toy, fields)
+    if repr((fresh.__dict__, fresh.__pydantic_private__)) != before:
         raise Violation("changes itself while it plays; keep state in what extract holds")
 
 
 def surrogates_travel(attack: Attack) -> None:
     """A surrogate reaches the referee, by pickle or as arrays, and predicts there as before."""
-    for toy, _, game in ended(attack):
+    for toy, _, game in Matches.of(attack).ended():
         # Of the last alone: an earlier one may share with it what has been learned since.
         last = game.proposals[-1]
         there = _predicted(last, toy)
@@ -121,7 +129,7 @@ def surrogates_travel(attack: Attack) -> None:
 
 def surrogates_usable(attack: Attack) -> None:
     """Every surrogate predicts a label (a value) for each row, by that row alone."""
-    for toy, _, game in ended(attack):
+    for toy, _, game in Matches.of(attack).ended():
         domain, X = toy.victim.domain, _probes(toy)
         for proposal in game.proposals:
             if isinstance(proposal.journey, RuleBroken):
@@ -133,25 +141,30 @@ def surrogates_usable(attack: Attack) -> None:
 
 
 def survives_one_class(attack: Attack) -> None:
-    """It learns a target that gives one answer to all, without an exception or an endless loop."""
-    _survive(attack, "one-class")
+    """It ends, with usable surrogates, against a target that gives one answer to all."""
+    for toy, fields in opponents(attack, "one-class"):
+        _all_usable(play(attack, toy, fields), toy)
 
 
 def survives_tiny_domains(attack: Attack) -> None:
-    """It learns over one feature, over one category of two, and beside a constant feature."""
+    """It learns over one feature or category, and beside a constant one, or declines."""
     _survive(attack, "tiny")
 
 
 def survives_mixed_features(attack: Attack) -> None:
-    """It learns over continuous, integer and categorical features together."""
+    """It learns over continuous, integer and categorical features together, or declines."""
     _survive(attack, "mixed")
 
 
 def survives_refusals(attack: Attack) -> None:
-    """It goes on where a defence refuses some of its rows, marked arena.REFUSED or NaN."""
-    toy, fields, _ = next(ended(attack))
-    for budget in (2, BUDGET):
-        _all_usable(play(attack, toy, fields, budget=budget, sessions=(_Refusing(),)), toy)
+    """It goes on where a row is refused, marked arena.REFUSED or NaN, or declines."""
+    toy, fields, _ = next(Matches.of(attack).ended())
+    with _declining(attack) as declined:
+        for budget in (2, BUDGET):
+            game = play(attack, toy, fields, budget=budget, sessions=(_Refusing(),))
+            _all_usable(game, toy)
+    if declined:
+        raise NotApplicable(declined[0])
 
 
 CHECKS = tuple(
@@ -182,8 +195,31 @@ class _Refusing:
 
 
 def _survive(attack: Attack, terrain: Terrain) -> None:
+    survived, declined = False, list[str]()
     for toy, fields in opponents(attack, terrain):
-        _all_usable(play(attack, toy, fields), toy)
+        with _declining(attack) as sentences:
+            _all_usable(play(attack, toy, fields), toy)
+            survived = True
+        declined += sentences
+    if not survived:
+        raise NotApplicable(declined[0])
+
+
+@contextmanager
+def _declining(attack: Attack) -> Iterator[list[str]]:
+    """Take a ValueError of its own that names it for what it is: it says what it cannot do.
+
+    Yields:
+        A list that holds what it said, once it did.
+    """
+    said = list[str]()
+    try:
+        yield said
+    except ValueError as error:
+        own = type(error) is ValueError and re.search(rf"\b{re.escape(attack.name)}\b", str(error))
+        if not own:
+            raise
+        said.append(f"it declines: {error}")
 
 
 def _all_usable(game: Game, toy: Toy) -> None:

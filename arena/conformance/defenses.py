@@ -19,6 +19,7 @@ from arena.conformance.rules import (
     Violation,
     global_randomness_untouched,
     noting,
+    same_bits,
 )
 from arena.conformance.toys import Terrain, Toy, toys
 from arena.seeds import digest, generator
@@ -119,7 +120,7 @@ def same_seed_same_answers(defense: Defense) -> None:
     for scene in _scenes(defense):
         first = _answered(defense, scene)
         for other in (defense, defense.model_copy(deep=True)):
-            if not _same(first, _answered(other, scene)):
+            if not same_bits(first, _answered(other, scene)):
                 raise Violation(
                     f"gives other answers by the same seed on {scene.toy.title}; draw from the "
                     "rng that protect is given, and start afresh in every protect"
@@ -132,7 +133,7 @@ def sessions_share_nothing(defense: Defense) -> None:
         alone = _answered(defense, scene)
         first, second = (_session(defense, scene.victim) for _ in range(2))
         _asked(defense, first, scene)
-        if not _same(alone, _asked(defense, second, scene)):
+        if not same_bits(alone, _asked(defense, second, scene)):
             raise Violation(
                 f"gives other answers on {scene.toy.title} after another session was asked; keep "
                 "what is remembered in the session that protect returns"
@@ -167,7 +168,7 @@ def batches_do_not_matter(defense: Defense) -> None:
         whole = _answered(defense, scene)
         session = _session(defense, scene.victim)
         rows = [replace(scene, X=scene.X[i : i + 1]) for i in range(len(scene.X))]
-        if _same(whole, _joined([_asked(defense, session, row) for row in rows])):
+        if same_bits(whole, _joined([_asked(defense, session, row) for row in rows])):
             continue
         # Drawn in another order, its numbers may still follow the same law.
         _must_follow_one_law(defense, scene)
@@ -277,13 +278,6 @@ def _must_preserve(defense: Defense, fields: frozenset[str]) -> None:
                     f"changes {name} on {scene.toy.title}, which its alters does not name; name "
                     "it there, or leave it alone"
                 )
-
-
-def _same(a: Answer, b: Answer) -> bool:
-    mine, theirs = a.arrays(), b.arrays()
-    return mine.keys() == theirs.keys() and all(
-        np.array_equal(array, theirs[name], equal_nan=True) for name, array in mine.items()
-    )
 
 
 def _joined(parts: Sequence[Answer]) -> Answer:

@@ -14,7 +14,18 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from arena.answers import Answer
-from arena.api import Attack, Defense, Floats, Oracle, Plugin, Session, Surrogate, Target, Victim
+from arena.api import (
+    Attack,
+    Defense,
+    Floats,
+    Oracle,
+    P,
+    Plugin,
+    Session,
+    Surrogate,
+    Target,
+    Victim,
+)
 from arena.datasets import REGRESSION, Dataset
 from arena.errors import ArenaError
 from arena.learners import recipes
@@ -91,6 +102,12 @@ def examples(
     others = [p for p in known.plugins if p not in found]
     everything = Registry((*found, *others, *ours), known.broken)
     return tuple(_example(registered, dict(parameters or {}), everything) for registered in found)
+
+
+def remade(plugin: P, **others: Any) -> P:
+    """Make a plugin anew from its parameters, some of them others."""
+    values = {name: getattr(plugin, name) for name in type(plugin).model_fields}
+    return type(plugin)(**values | others)
 
 
 def written(value: Any) -> Any:

@@ -18,7 +18,7 @@ from arena.conformance.instances import PassOn
 from arena.conformance.rules import NotApplicable, Violation, noting
 from arena.conformance.toys import Terrain, Toy, toys
 from arena.domain import Domain
-from arena.errors import BudgetExhausted, is_interrupt
+from arena.errors import BudgetExhausted
 from arena.oracle import Door
 from arena.proposals import propose
 from arena.seeds import digest
@@ -27,16 +27,20 @@ from arena.tables import Outcomes
 from arena.vetting import GRANTS
 
 BUDGET = 40
-GROWTH = 1.5
-LONGEST = 60.0
+GROWTH = 2.0
+LONGEST = 30.0
 """Seconds after which a match of so few queries is not going to end."""
 
 _MOST_IDLE = 1000
 """An attack that does nothing so often in a row, or is refused so often, is not going to end."""
 
 
-class _Endless(BaseException):
+class _Stop(BaseException):
     """It goes on for ever; an attack that catches exceptions does not catch this."""
+
+
+class Endless(Violation):
+    """A match does not end."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class _Window(Oracle):
         except BudgetExhausted:
             self._refused += 1
             if self._refused > _MOST_IDLE:
-                raise _Endless(
+                raise _Stop(
                     "asks more than what remains, again and again; let BudgetExhausted pass, or "
                     "end when oracle.remaining is 0"
                 ) from None
@@ -139,28 +143,6 @@ def opponents(attack: Attack, terrain: Terrain) -> Iterator[tuple[Toy, frozenset
             yield toy, fields[0] or frozenset({toy.victim.output})
     if not met:
         raise NotApplicable("no toy of its families reveals what it needs")
-
-
-def ended(attack: Attack) -> Iterator[tuple[Toy, frozenset[str], Game]]:
-    """Yield the ordinary opponents with whom a match comes to its end, and that match.
-
-    What does not is another check's finding.
-
-    Raises:
-        NotApplicable: there are none.
-    """
-    met = False
-    for toy, fields in opponents(attack, "ordinary"):
-        try:
-            game = play(attack, toy, fields)
-        except BaseException as error:
-            if is_interrupt(error):
-                raise
-            continue
-        met = True
-        yield toy, fields, game
-    if not met:
-        raise NotApplicable("none of its matches comes to its end; see every-family-learned")
 
 
 def play(
@@ -207,12 +189,15 @@ def play(
         try:
             with _ending_in_time():
                 propose(attack, window, digest("conformance"), send, _MOST_IDLE)
-        except BudgetExhausted:
-            pass
+        except BudgetExhausted as error:
+            if not kept:
+                raise Violation(
+                    "proposes no surrogate before it asks more than what remains; yield one first"
+                ) from error
         except RuleBroken as error:
             raise Violation(str(error)) from error
-        except _Endless as error:
-            raise Violation(str(error)) from error
+        except _Stop as error:
+            raise Endless(str(error)) from error
         finally:
             door.close()
     return Game(tuple(window.asked), tuple(kept), door.knowledge)
@@ -239,11 +224,6 @@ def due(attack: Attack, victim: Victim, everything: bool = False) -> Knowledge:
     )
 
 
-def probes(knowledge: Knowledge) -> Floats:
-    """Draw rows to predict, float64 (n, d)."""
-    return knowledge.domain.sample(64, np.random.default_rng(3))
-
-
 @contextmanager
 def _ending_in_time() -> Iterator[None]:
     """Interrupt what takes too long, where a timer can: in the main thread, if no other is set."""
@@ -253,7 +233,7 @@ def _ending_in_time() -> Iterator[None]:
         return
 
     def stop(*_: Any) -> NoReturn:
-        raise _Endless(f"has not ended after {LONGEST:g} seconds; let every loop of it end")
+        raise _Stop(f"has not ended after {LONGEST:g} seconds; let every loop of it end")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, LONGEST)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from arena.answers import Answer
 from arena.api import Plugin
 from arena.errors import LONGEST_REASON, in_one_line, is_interrupt, one_line
 
@@ -23,10 +23,6 @@ Rule = Callable[[Any], None]
 Its docstring states the rule in one sentence. An exception of the plugin's own code passes through
 it, so that a debugger opens there.
 """
-
-_NOT_THE_AUTHORS = sys.stdlib_module_names | {
-    *("arena", "numpy", "pluggy", "pydantic", "scipy", "sklearn", "threadpoolctl", "joblib"),
-}
 
 
 class Violation(AssertionError):
@@ -66,7 +62,7 @@ class Result:
         check: its name.
         outcome: passed, failed, waived, or skipped where it does not apply.
         reason: one sentence: what was seen and is expected, or why it was not run; '' if passed.
-        traceback: from the author's file on, where the author's code raised; else ''.
+        traceback: where in the plugin's own package it was raised, no other frames; else ''.
         plugin: the title of the plugin.
         states: the rule, in one sentence.
     """
@@ -97,7 +93,7 @@ def run(check: Check, plugin: Plugin, waived: str | None) -> Result:
         except BaseException as error:
             if is_interrupt(error):
                 raise
-            outcome, reason, text = "failed", said(error), authors_traceback(error)
+            outcome, reason, text = "failed", said(error), authors_traceback(error, plugin)
     return Result(check.name, outcome, reason, text, titled(plugin), check.states)
 
 
@@ -116,23 +112,35 @@ def said(error: BaseException) -> str:
     return in_one_line(what + notes, LONGEST_REASON)
 
 
-def authors_traceback(error: BaseException) -> str:
-    """Format the traceback of an error, or of its cause, from the author's first frame on."""
+def authors_traceback(error: BaseException, plugin: Plugin) -> str:
+    """Format an error, or its cause, with the frames of the plugin's own package alone.
+
+    Returns:
+        '' where none of its frames is there.
+    """
+    ours = {type(part).__module__.split(".")[0] for part in plugin.parts()} - {"arena"}
     cause: BaseException | None = error
     while cause is not None:
-        if (frames := _authors(cause.__traceback__)) is not None:
-            return "".join(traceback.format_exception(type(cause), cause, frames, chain=False))
+        frames = [
+            traceback.FrameSummary(*place)
+            for frame, line in traceback.walk_tb(cause.__traceback__)
+            if str(frame.f_globals.get("__name__")).split(".")[0] in ours
+            and (place := (frame.f_code.co_filename, line, frame.f_code.co_name))
+        ]
+        if frames:
+            return "".join([*traceback.format_list(frames), f"{one_line(cause)}\n"])
         cause = cause.__cause__
     return ""
 
 
-def _authors(frames: TracebackType | None) -> TracebackType | None:
-    while frames is not None:
-        module = str(frames.tb_frame.f_globals.get("__name__", ""))
-        if module.split(".")[0] not in _NOT_THE_AUTHORS:
-            return frames
-        frames = frames.tb_next
-    return None
+def same_bits(a: Answer, b: Answer) -> bool:
+    """Whether two answers have the same fields, of the same types and bits (NaN is NaN)."""
+    mine, theirs = a.arrays(), b.arrays()
+    return mine.keys() == theirs.keys() and all(map(_equal, mine.values(), theirs.values()))
+
+
+def _equal(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
 @contextmanager

@@ -6,15 +6,16 @@ import pickle
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from arena.answers import Answer, Unanswerable, delivered
 from arena.api import FAMILIES, Floats, Target, Victim
+from arena.conformance.instances import remade
 from arena.conformance.rules import (
     Check,
     NotApplicable,
     Violation,
     global_randomness_untouched,
+    same_bits,
 )
 from arena.errors import ArenaError, InvalidQuery, one_line
 from arena.pairing import TargetSpec
@@ -64,7 +65,7 @@ def same_seed_same_victim(target: Target) -> None:
                 "has other natural rows or another domain by the same seed; split by the rng that "
                 "train is given (arena.split does)"
             )
-        if not _same(first.answer(X.copy()), other.answer(X.copy())):
+        if not same_bits(first.answer(X.copy()), other.answer(X.copy())):
             raise Violation(
                 "trains another model by the same seed; give learners a random_state drawn from "
                 "the rng that train is given"
@@ -79,7 +80,7 @@ def own_randomness_only(target: Target) -> None:
 
 
 def reveals_kept(target: Target) -> None:
-    """It reveals each field of `can_reveal` where its parameter `reveals` asks for it, and says so."""
+    """It reveals each field of `can_reveal` that its `reveals` asks for, and its victim says so."""
     for name in sorted(target.can_reveal):
         asked = _revealing(target, (name,))
         victim = _trained(asked)
@@ -126,7 +127,7 @@ def same_bits_in_any_batch(target: Target) -> None:
     for size in (1, 3):
         for start in range(0, len(X), size):
             rows = slice(start, start + size)
-            if not _same(whole.rows(rows), victim.answer(X[rows].copy())):
+            if not same_bits(whole.rows(rows), victim.answer(X[rows].copy())):
                 raise Violation(
                     f"answers a row in a batch of {size} otherwise than among {len(X)}; use "
                     "arena.affine and arena.softmax in place of X @ W"
@@ -154,7 +155,7 @@ def rows_left_alone(target: Target) -> None:
     first = victim.answer(given).copy()
     if not np.array_equal(given, X):
         raise Violation("writes into the rows X that it is asked; work on a copy")
-    if not _same(first, victim.answer(X.copy())):
+    if not same_bits(first, victim.answer(X.copy())):
         raise Violation("answers the same rows otherwise when asked again; keep no state")
 
 
@@ -169,7 +170,7 @@ def victim_pickles(target: Target) -> None:
             "top of a module and keep arrays in it"
         ) from error
     X = _rows(victim)
-    if not _same(victim.answer(X.copy()), again.answer(X.copy())):
+    if not same_bits(victim.answer(X.copy()), again.answer(X.copy())):
         raise Violation("trains a victim that answers otherwise once it is pickled")
 
 
@@ -227,8 +228,7 @@ def _rows(victim: Victim) -> Floats:
 
 def _revealing(target: Target, fields: tuple[str, ...]) -> Target:
     """Return the target with other fields revealed."""
-    values = {name: getattr(target, name) for name in type(target).model_fields}
-    return type(target)(**values | {"reveals": fields})
+    return remade(target, reveals=fields)
 
 
 def _delivered(victim: Victim, X: Floats, fields: frozenset[str]) -> Answer:
@@ -236,12 +236,3 @@ def _delivered(victim: Victim, X: Floats, fields: frozenset[str]) -> Answer:
         return delivered(victim.answer(X.copy()), len(X), len(victim.classes), fields)
     except Unanswerable as error:
         raise Violation(f"{error}; give every revealed field, a row a query") from error
-
-
-def _same(a: Answer, b: Answer) -> bool:
-    mine, theirs = a.arrays(), b.arrays()
-    return mine.keys() == theirs.keys() and all(map(_bits, mine.values(), theirs.values()))
-
-
-def _bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")

@@ -124,7 +124,8 @@ class _System:
         W = np.asarray(np.linalg.lstsq(A[finite], Y[finite], rcond=_DEPENDENT)[0].T)
         domain = self._knowledge.domain
         intercept = np.zeros(len(W)) if domain.geometry == "sphere" else W[:, -1].copy()
-        return LinearSurrogate(domain, W[:, : domain.width].copy(), intercept)
+        coef, regression = W[:, : domain.width].copy(), not self._knowledge.classes
+        return LinearSurrogate(domain, coef, intercept, regression)
 
     def error(self) -> float:
         """Return the largest error of the solution, in parts of the largest number."""

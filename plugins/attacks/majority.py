@@ -27,7 +27,7 @@ class Majority(Attack):
     reference: ClassVar[str] = "Chandrasekaran et al., USENIX Security 2020, Proposition 1"
 
     attack: AttackRef = Field(description="the attack that gets the modal answers")
-    repeats: int = Field(ge=1, description="how often every row is asked")
+    repeats: int = Field(ge=1, examples=[3], description="how often every row is asked")
 
     def extract(self, oracle: Oracle, rng: Generator) -> Iterator[Surrogate]:
         """Yield what the attack inside yields."""

@@ -29,7 +29,9 @@ class LabelFlip(Defense):
     hides: ClassVar[frozenset[str]] = frozenset({"leaf", "value"})
     alters: ClassVar[frozenset[str]] = frozenset({"label", "probabilities", "score"})
 
-    rate: float = Field(ge=0, lt=0.5, description="the chance that a label is wrong")
+    rate: float = Field(
+        ge=0, lt=0.5, examples=[0.1], description="the chance that a label is wrong"
+    )
 
     def flip_rate(self) -> float:
         """Return the rate."""

@@ -28,7 +28,10 @@ class ValueNoise(Defense):
     families: ClassVar[frozenset[str]] = frozenset({"linear-regression"})
 
     sigma: float = Field(
-        gt=0, allow_inf_nan=False, description="standard deviation, in units of the value"
+        gt=0,
+        allow_inf_nan=False,
+        examples=[0.1],
+        description="standard deviation, in units of the value",
     )
     law: Law = Field(default="gaussian", description="the distribution of the noise")
 
