@@ -10,17 +10,19 @@ Without: ``conformance.report(conformance.check(MyAttack()))``.
 """
 
 from arena.conformance.instances import examples
-from arena.conformance.rules import Check, Result, Violation
-from arena.conformance.suite import check, check_named, checks, parametrize, report
+from arena.conformance.rules import Check, Result, Violation, run
+from arena.conformance.suite import check, checks, counted, parametrize, reasoned, report
 
 __all__ = [
     "Check",
     "Result",
     "Violation",
     "check",
-    "check_named",
     "checks",
+    "counted",
     "examples",
     "parametrize",
+    "reasoned",
     "report",
+    "run",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from arena.api import (
     Victim,
 )
 from arena.datasets import REGRESSION, Dataset
-from arena.errors import ArenaError
+from arena.errors import ArenaError, one_line
 from arena.learners import recipes
 from arena.mistakes import Mistakes
 from arena.registry import Registered, Registry, build, installed
@@ -150,9 +151,9 @@ def _example(registered: Registered, given: dict[str, Any], registry: Registry) 
             )
     faults: list[ArenaError] = []
     for i in range(max(map(len, choices.values()), default=1)):
-        found = {name: values[min(i, len(values) - 1)] for name, values in choices.items()}
+        values = {name: choice[min(i, len(choice) - 1)] for name, choice in choices.items()}
         try:
-            return _built(registered, given | found, registry)
+            return _built(registered, given | values, registry)
         except ArenaError as error:
             faults.append(error)
     raise faults[0]
@@ -162,14 +163,26 @@ def _built(registered: Registered, values: dict[str, Any], registry: Registry) -
     try:
         plugin = build(registry, registered.kind, registered.full_name, values, Path())
     except ValidationError as error:
-        source = f"parameters of {registered.name}"
-        mistakes = Mistakes(parse(json.dumps(values), source), registry)
-        mistakes.add_findings(error, (), registered.plugin)
-        mistakes.raise_if_any()
-        raise
+        raise ArenaError(_said(error, registered, values, registry)) from None
     if isinstance(plugin, Target):
         plugin.check()
     return plugin
+
+
+def _said(
+    error: ValidationError, registered: Registered, values: dict[str, Any], registry: Registry
+) -> str:
+    """Say what is wrong with parameters as for a tournament file, but for the place in a file."""
+    title = f"{word(registered.kind)} {registered.name}"
+    mistakes = Mistakes(parse(json.dumps(values), title), registry)
+    mistakes.add_findings(error, (), registered.plugin)
+    try:
+        mistakes.raise_if_any()
+    except ArenaError as sentences:
+        return re.sub(
+            rf"^({re.escape(title)}):\d+:\d+: ", r"\1: ", str(sentences), flags=re.MULTILINE
+        )
+    return f"{title}: {one_line(error)}"
 
 
 def _choices(info: FieldInfo) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from arena.answers import Answer
 from arena.api import Plugin
 from arena.errors import LONGEST_REASON, in_one_line, is_interrupt, one_line
+from arena.vetting import word
 
 Outcome = Literal["passed", "failed", "waived", "skipped"]
 Rule = Callable[[Any], None]
@@ -63,7 +64,7 @@ class Result:
         outcome: passed, failed, waived, or skipped where it does not apply.
         reason: one sentence: what was seen and is expected, or why it was not run; '' if passed.
         traceback: where in the plugin's own package it was raised, no other frames; else ''.
-        plugin: the title of the plugin.
+        plugin: the kind and title of the plugin.
         states: the rule, in one sentence.
     """
 
@@ -98,11 +99,12 @@ def run(check: Check, plugin: Plugin, waived: str | None) -> Result:
 
 
 def titled(plugin: Plugin) -> str:
-    """Return the title of a plugin, or its class's name where it fails to tell one."""
+    """Return the kind and title of a plugin, or its class's name where it fails to tell one."""
     try:
-        return plugin.title()
+        title = plugin.title()
     except Exception:
-        return plugin.name or type(plugin).__name__
+        title = type(plugin).__name__
+    return f"{word(plugin.kind)} {title}"
 
 
 def said(error: BaseException) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, get_args
 
 from arena.api import Kind, Plugin
 from arena.conformance import attacks, defenses, specifications, targets
-from arena.conformance.instances import examples
-from arena.conformance.rules import Check, NotApplicable, Result, run
+from arena.conformance.rules import Check, NotApplicable, Outcome, Result, run
 from arena.errors import ArenaError, closest
-from arena.registry import Registry
 
 _OF_KIND: Mapping[Kind, tuple[Check, ...]] = {
     "attack": attacks.CHECKS,
@@ -36,26 +35,8 @@ def check(plugin: Plugin, waive: Mapping[str, str] | None = None) -> tuple[Resul
     Raises:
         ArenaError: a waived name is no check, or has no reason.
     """
-    waived = _waived(waive or {}, [plugin])
+    waived = reasoned(waive or {}, [plugin])
     return tuple(run(c, plugin, waived.get(c.name)) for c in checks(plugin.kind))
-
-
-def check_named(
-    name: str,
-    parameters: Mapping[str, Any] | None = None,
-    waive: Mapping[str, str] | None = None,
-    registry: Registry | None = None,
-) -> tuple[Result, ...]:
-    """Check the installed plugins of a name, of whatever kind; see `examples`.
-
-    Raises:
-        ArenaError: as `examples` and `check`.
-    """
-    found = examples(name, parameters, registry)
-    waived = _waived(waive or {}, found)
-    return tuple(
-        run(c, plugin, waived.get(c.name)) for plugin in found for c in checks(plugin.kind)
-    )
 
 
 def parametrize(*plugins: Plugin, waive: Mapping[str, str] | None = None) -> Any:
@@ -69,7 +50,7 @@ def parametrize(*plugins: Plugin, waive: Mapping[str, str] | None = None) -> Any
     """
     import pytest
 
-    waived = _waived(waive or {}, plugins)
+    waived = reasoned(waive or {}, plugins)
     cases = []
     for plugin in plugins:
         for c in checks(plugin.kind):
@@ -95,25 +76,32 @@ class _Case:
             pytest.skip(str(error))
 
 
-def report(results: Iterable[Result]) -> str:
-    """Write results as text: a line a check, what failed with its reason and traceback below."""
-    lines, title = [], None
-    found = tuple(results)
-    for result in found:
-        if result.plugin != title:
-            title = result.plugin
-            lines += ["", title] if lines else [title]
-        lines.append(f"  {result.outcome:<7}  {result.check}: {result.states}")
-        if result.reason:
-            lines.append(f"           {result.reason}")
-        lines += [f"             {line}" for line in result.traceback.splitlines()]
-    counts = Counter(result.outcome for result in found)
-    order = ("passed", "failed", "waived", "skipped")
-    summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in order if counts[outcome])
-    return "\n".join([*lines, "", summary])
+def report(results: Iterable[Result], brief: bool = False) -> str:
+    """Write results as text.
+
+    Args:
+        results: of one plugin, or of one after another.
+        brief: a line a plugin in place of one a check; what failed is written whole.
+
+    Returns:
+        Lines without an end of line after the last, '' for no results.
+    """
+    of_plugin = groupby(results, key=lambda result: result.plugin)
+    return "\n".join(line for title, found in of_plugin for line in _lines(title, [*found], brief))
 
 
-def _waived(waive: Mapping[str, str], plugins: Iterable[Plugin]) -> Mapping[str, str]:
+def counted(results: Iterable[Result]) -> str:
+    """Count results by outcome, as ``19 passed, 1 failed``."""
+    counts = Counter(result.outcome for result in results)
+    return ", ".join(f"{counts[o]} {o}" for o in get_args(Outcome) if counts[o])
+
+
+def reasoned(waive: Mapping[str, str], plugins: Iterable[Plugin]) -> Mapping[str, str]:
+    """Return waivers that name checks of one of the plugins, each with a reason.
+
+    Raises:
+        ArenaError: one does not.
+    """
     names = {c.name for plugin in plugins for c in checks(plugin.kind)}
     for name, reason in waive.items():
         if name not in names:
@@ -121,3 +109,15 @@ def _waived(waive: Mapping[str, str], plugins: Iterable[Plugin]) -> Mapping[str,
         if not reason.strip():
             raise ArenaError(f"check '{name}' is waived without a reason; give one")
     return waive
+
+
+def _lines(title: str, results: Sequence[Result], brief: bool) -> Iterator[str]:
+    yield f"{title}: {counted(results)}"
+    for result in results:
+        if brief and result.outcome != "failed":
+            continue
+        yield f"  {result.outcome:<7}  {result.check}: {result.states}"
+        if result.reason:
+            yield f"           {result.reason}"
+        for line in result.traceback.splitlines():
+            yield f"           {line}"

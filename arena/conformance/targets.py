@@ -192,7 +192,8 @@ def parameters_are_the_models(target: Target) -> None:
         agrees = np.allclose(answer.value, scores)
     else:
         clear = np.abs(scores) > 1e-9 * max(1.0, float(np.abs(scores).max()))
-        agrees = not ((answer.label == 1) != (scores > 0))[clear].any()
+        positive = np.asarray(answer.label) == 1
+        agrees = np.array_equal(positive[clear], scores[clear] > 0)
     if not agrees:
         raise Violation(
             "answers otherwise than by its parameters; give the coef and intercept over encoded "

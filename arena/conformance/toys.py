@@ -154,7 +154,7 @@ def _toy(family: str, domain: Domain, constant: bool) -> Toy:
     }
     held_out = np.arange(_ROWS) % 3 == 0
     # The truth knows every class, even where the model does not.
-    truth = np.arange(_ROWS) % k if k else X[:, 0].copy()
+    truth: Any = np.arange(_ROWS) % k if k else X[:, 0].copy()
     rest["natural"] = Natural(X, truth, held_out)
     victim: Victim
     if family == "tree":
@@ -170,8 +170,8 @@ def _toy(family: str, domain: Domain, constant: bool) -> Toy:
         own = {"coef": W[0], "intercept": b[0, ...]} if len(W) == 1 else {}
         victim = _Linear(reveals=revealed, parameters=own, W=W, b=b, **rest)
     if k and not constant:
-        answered = victim.answer(X).label
-        victim = replace(victim, natural=Natural(X, answered, held_out))
+        truth = victim.answer(X).field("label")
+        victim = replace(victim, natural=Natural(X, truth, held_out))
     more = {_HOMOGENEOUS} if sphere else set()
     return Toy(_title(family, domain, constant), victim, frozenset({family, *more}))
 
