@@ -25,7 +25,6 @@ from arena.conformance.rules import (
     noting,
 )
 from arena.conformance.toys import Terrain, Toy, toys
-from arena.snapshots import RuleBroken
 from arena.tables import Outcomes
 
 _BUDGETS = (1, 7, BUDGET)
@@ -81,7 +80,8 @@ def same_seed_same_surrogates(attack: Attack) -> None:
                     f"proposes surrogates at other times against {toy.title} when it is played "
                     "again by the same seed; draw from the rng that extract is given"
                 )
-            if not _agree(_predicted(a, toy), _predicted(b, toy)).all():
+            here, there = _predicted(a, toy), _predicted(b, toy)
+            if here is not None and there is not None and not _agree(here, there).all():
                 raise Violation(
                     f"proposes another surrogate against {toy.title} when it is played again by "
                     "the same seed; give learners a random_state drawn from the rng"
@@ -120,20 +120,20 @@ def plugin_left_alone(attack: Attack) -> None:
 def surrogates_travel(attack: Attack) -> None:
     """A surrogate reaches the referee, by pickle or as arrays, and predicts there as before."""
     for toy, _, game in Matches.of(attack).ended():
+        for proposal in game.proposals:
+            proposal.must_arrive()
         # Of the last alone: an earlier one may share with it what has been learned since.
-        last = game.proposals[-1]
-        there = _predicted(last, toy)
-        here = np.asarray(last.surrogate.predict(_probes(toy)))
-        _must_repeat(here, there, "after its journey to the referee,")
+        there = _predicted(last := game.proposals[-1], toy)
+        if there is not None:
+            here = np.asarray(last.surrogate.predict(_probes(toy)))
+            _must_repeat(here, there, "after its journey to the referee,")
 
 
 def surrogates_usable(attack: Attack) -> None:
     """Every surrogate predicts a label (a value) for each row, by that row alone."""
     for toy, _, game in Matches.of(attack).ended():
         domain, X = toy.victim.domain, _probes(toy)
-        for proposal in game.proposals:
-            if isinstance(proposal.journey, RuleBroken):
-                continue
+        for proposal in game.arrived:
             labels = proposal.labels(X, domain)
             _must_repeat(labels, proposal.labels(X, domain), "asked once more,")
             single = [proposal.labels(X[i : i + 1], domain) for i in range(_SINGLE)]
@@ -224,8 +224,8 @@ def _declining(attack: Attack) -> Iterator[list[str]]:
 
 def _all_usable(game: Game, toy: Toy) -> None:
     with noting(f"against {toy.title}"):
-        for proposal in game.proposals:
-            _predicted(proposal, toy)
+        for proposal in game.arrived:
+            proposal.labels(_probes(toy), toy.victim.domain)
 
 
 def _probes(toy: Toy) -> Floats:
@@ -233,8 +233,12 @@ def _probes(toy: Toy) -> Floats:
     return toy.victim.domain.sample(_PROBES, np.random.default_rng(3))
 
 
-def _predicted(proposal: Proposal, toy: Toy) -> Outcomes:
-    return proposal.labels(_probes(toy), toy.victim.domain)
+def _predicted(proposal: Proposal, toy: Toy) -> Outcomes | None:
+    """Predict, or return None where that is the finding of surrogates-travel or -usable."""
+    try:
+        return proposal.labels(_probes(toy), toy.victim.domain)
+    except Violation:
+        return None
 
 
 def _agree(a: Outcomes, b: Outcomes) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
@@ -63,7 +64,7 @@ def answers_fit(defense: Defense) -> None:
 def hidden_fields_hidden(defense: Defense) -> None:
     """No field that `hides` names leaves it."""
     hides = defense.traits.hides
-    for scene in _scenes(defense):
+    for scene in _fitting(defense):
         answer = _answered(defense, scene)
         if leaked := [name for name in FIELDS if name in hides & answer.fields]:
             raise Violation(
@@ -84,7 +85,7 @@ def other_fields_preserved(defense: Defense) -> None:
 
 def probabilities_sum_to_one(defense: Defense) -> None:
     """Probabilities lie in [0, 1] and sum to 1, but for rounding to whole percents."""
-    for scene in _scenes(defense):
+    for scene in _fitting(defense):
         P = _answered(defense, scene).probabilities
         if P is None:
             continue
@@ -100,7 +101,7 @@ def probabilities_sum_to_one(defense: Defense) -> None:
 
 def refusals_whole(defense: Defense) -> None:
     """A row that is refused is so in every field: label and leaf -1, numbers NaN."""
-    for scene in _scenes(defense):
+    for scene in _fitting(defense):
         refused: dict[str, Any] = {}
         for name, array in _answered(defense, scene).arrays().items():
             whole = array == REFUSED if array.dtype.kind in "iu" else np.isnan(array)
@@ -117,7 +118,7 @@ def refusals_whole(defense: Defense) -> None:
 
 def same_seed_same_answers(defense: Defense) -> None:
     """The same seed and queries give the same answers, also from a copy of the plugin."""
-    for scene in _scenes(defense):
+    for scene in _fitting(defense):
         first = _answered(defense, scene)
         for other in (defense, defense.model_copy(deep=True)):
             if not same_bits(first, _answered(other, scene)):
@@ -129,7 +130,7 @@ def same_seed_same_answers(defense: Defense) -> None:
 
 def sessions_share_nothing(defense: Defense) -> None:
     """A session answers as it would if no other had ever been opened or asked."""
-    for scene in _scenes(defense):
+    for scene in _fitting(defense):
         alone = _answered(defense, scene)
         first, second = (_session(defense, scene.victim) for _ in range(2))
         _asked(defense, first, scene)
@@ -142,14 +143,14 @@ def sessions_share_nothing(defense: Defense) -> None:
 
 def own_randomness_only(defense: Defense) -> None:
     """All its randomness comes from the generator that protect is given."""
-    for scene in _scenes(defense):
+    for scene in _fitting(defense):
         with global_randomness_untouched():
             _answered(defense, scene)
 
 
 def rows_left_alone(defense: Defense) -> None:
     """It changes neither the rows that were asked nor the victim: other matches share them."""
-    for scene in _scenes(defense):
+    for scene in _fitting(defense):
         before = pickle.dumps(scene.victim)
         session = _session(defense, scene.victim)
         X = scene.X.copy()
@@ -164,7 +165,7 @@ def batches_do_not_matter(defense: Defense) -> None:
     """Unless it is stateful, the law of an answer is the same in any batch."""
     if defense.traits.stateful:
         raise NotApplicable("it declares itself stateful")
-    for scene in _scenes(defense):
+    for scene in _fitting(defense):
         whole = _answered(defense, scene)
         session = _session(defense, scene.victim)
         rows = [replace(scene, X=scene.X[i : i + 1]) for i in range(len(scene.X))]
@@ -183,7 +184,7 @@ def flip_rate_true(defense: Defense) -> None:
         raise Violation(f"has a flip rate of {rate!r}; return 0 to 1, or None if it depends")
     from scipy.stats import binomtest
 
-    for scene in _scenes(defense):
+    for scene in _fitting(defense):
         if not scene.victim.classes or "label" in defense.traits.hides:
             continue
         many = replace(scene, X=scene.toy.victim.domain.sample(_MANY, _rng("many")))
@@ -220,13 +221,32 @@ def _scenes(defense: Defense, terrain: Terrain = "ordinary") -> Iterator[_Scene]
     met = False
     for toy in toys(terrain, defense.traits.families):
         output = toy.victim.output
-        for fields in {toy.victim.reveals, frozenset({output})}:
+        for fields in dict.fromkeys((toy.victim.reveals, frozenset({output}))):
             if fields - defense.traits.hides:
                 met = True
-                victim = toy.revealing(fields)
+                # A copy: a defence may change what it is given, and toys are shared.
+                victim = deepcopy(toy.revealing(fields))
                 yield _Scene(toy, victim, toy.victim.domain.sample(_ROWS, _rng("rows")))
     if not met:
         raise NotApplicable("it hides all that the toys of its families reveal")
+
+
+def _fitting(defense: Defense) -> Iterator[_Scene]:
+    """Yield the ordinary scenes that it answers; what it fails to is the finding of answers-fit.
+
+    Raises:
+        NotApplicable: there are none.
+    """
+    met = False
+    for scene in _scenes(defense):
+        try:
+            _answered(defense, replace(scene, victim=deepcopy(scene.victim)))
+        except Exception:
+            continue
+        met = True
+        yield scene
+    if not met:
+        raise NotApplicable("it answers none of the toys; see answers-fit")
 
 
 def _rng(role: str) -> Generator:

@@ -57,16 +57,25 @@ class Proposal:
     surrogate: Any
     journey: Predictor | RuleBroken
 
+    def must_arrive(self) -> Predictor:
+        """Return what reached the referee.
+
+        Raises:
+            Violation: it was lost.
+        """
+        if isinstance(self.journey, RuleBroken):
+            raise Violation(str(self.journey)) from self.journey
+        return self.journey
+
     def labels(self, X: Floats, domain: Domain) -> Outcomes:
         """Predict raw rows X (n, d), as the referee does.
 
         Raises:
             Violation: it was lost, fails, or predicts something that is no labels (no values).
         """
-        if isinstance(self.journey, RuleBroken):
-            raise Violation(str(self.journey)) from self.journey
+        arrived = self.must_arrive()
         try:
-            return self.journey.labels(X, domain.encode(X))
+            return arrived.labels(X, domain.encode(X))
         except RuleBroken as error:
             raise Violation(str(error)) from error
 
@@ -84,6 +93,11 @@ class Game:
     asked: tuple[Floats, ...]
     proposals: tuple[Proposal, ...]
     knowledge: Knowledge
+
+    @property
+    def arrived(self) -> Iterator[Proposal]:
+        """Yield the proposals that reached the referee."""
+        return (p for p in self.proposals if not isinstance(p.journey, RuleBroken))
 
 
 class _Window(Oracle):

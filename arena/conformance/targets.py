@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from arena.answers import Answer, Unanswerable, delivered
+from arena.answers import FIELDS, Answer, Unanswerable, delivered
 from arena.api import FAMILIES, Floats, Target, Victim
 from arena.conformance.instances import remade
 from arena.conformance.rules import (
@@ -81,20 +81,20 @@ def own_randomness_only(target: Target) -> None:
 
 def reveals_kept(target: Target) -> None:
     """It reveals each field of `can_reveal` that its `reveals` asks for, and its victim says so."""
-    for name in sorted(target.can_reveal):
-        asked = _revealing(target, (name,))
-        victim = _trained(asked)
-        if victim.reveals != {name}:
+    can = sorted(target.can_reveal, key=FIELDS.index)
+    for names in (*((name,) for name in can), tuple(can)):
+        victim = _trained(remade(target, reveals=names))
+        if victim.reveals != frozenset(names):
             raise Violation(
-                f"trains a victim that says it reveals {sorted(victim.reveals)} where {name} was "
-                "asked for; give it reveals=frozenset(self.reveals)"
+                f"trains a victim that says it reveals {', '.join(sorted(victim.reveals))} where "
+                f"{', '.join(names)} was asked for; give it reveals=frozenset(self.reveals)"
             )
-        _delivered(victim, _rows(victim), frozenset({name}))
+        _delivered(victim, _rows(victim), victim.reveals)
 
 
 def samples_accepted(target: Target) -> None:
     """Rows drawn from its domain are valid, and are answered well-formed and finite."""
-    victim = _trained(target)
+    victim = _revealing_all(target)
     X = _rows(victim)
     try:
         victim.domain.validate(X)
@@ -121,7 +121,7 @@ def answers_beyond_bounds(target: Target) -> None:
 
 def same_bits_in_any_batch(target: Target) -> None:
     """A row's answer is the same bits in any batch."""
-    victim = _trained(_revealing(target, tuple(target.can_reveal)))
+    victim = _revealing_all(target)
     X = _rows(victim)
     whole = victim.answer(X.copy())
     for size in (1, 3):
@@ -138,10 +138,10 @@ def probabilities_sum_to_one(target: Target) -> None:
     """Its probabilities lie in [0, 1] and sum to 1."""
     if "probabilities" not in target.can_reveal:
         raise NotApplicable("it cannot reveal probabilities")
-    victim = _trained(_revealing(target, ("probabilities",)))
+    victim = _revealing_all(target)
     P = victim.answer(_rows(victim)).probabilities
     if P is None:
-        raise Violation("gives no probabilities where they are to be revealed")
+        raise NotApplicable("it reveals no probabilities; see reveals-kept")
     if (P < 0).any() or (P > 1).any() or not np.allclose(P.sum(axis=1), 1, rtol=0, atol=1e-9):
         worst = P[np.abs(P.sum(axis=1) - 1).argmax()]
         raise Violation(f"gives probabilities {worst.tolist()}; let each row sum to 1")
@@ -227,9 +227,9 @@ def _rows(victim: Victim) -> Floats:
     return np.ascontiguousarray(X)
 
 
-def _revealing(target: Target, fields: tuple[str, ...]) -> Target:
-    """Return the target with other fields revealed."""
-    return remade(target, reveals=fields)
+def _revealing_all(target: Target) -> Victim:
+    """Train the target to reveal all that it can."""
+    return _trained(remade(target, reveals=tuple(sorted(target.can_reveal, key=FIELDS.index))))
 
 
 def _delivered(victim: Victim, X: Floats, fields: frozenset[str]) -> Answer:
