@@ -108,7 +108,8 @@ def examples(
 def remade(plugin: P, **others: Any) -> P:
     """Make a plugin anew from its parameters, some of them others; none is validated again."""
     values = {name: getattr(plugin, name) for name in type(plugin).model_fields}
-    again: P = type(plugin).model_construct(**values | others)
+    cls: Any = type(plugin)
+    again: P = cls.model_construct(**values | others)
     return again
 
 

@@ -25,6 +25,9 @@ Its docstring states the rule in one sentence. An exception of the plugin's own 
 it, so that a debugger opens there.
 """
 
+_SEED = 2_718_281_828
+"""Unlikely to be anyone else's."""
+
 
 class Violation(AssertionError):
     """A plugin breaks a rule; the message says what was seen and what is expected."""
@@ -164,14 +167,18 @@ def global_randomness_untouched() -> Iterator[None]:
     Raises:
         Violation: one of them was drawn from or seeded.
     """
-    before, ours = random.getstate(), _numpy_state()
+    theirs, numpys = random.getstate(), _numpy_state()
     try:
+        # A state of our own: one who seeds would otherwise restore the state of an earlier match.
+        random.seed(_SEED)
+        np.random.seed(_SEED)  # noqa: NPY002
+        before, ours = random.getstate(), _numpy_state()
         yield
         drawn = "random" if random.getstate() != before else ""
         drawn = "numpy.random" if _differs(_numpy_state(), ours) else drawn
     finally:
-        random.setstate(before)
-        np.random.set_state(ours)  # noqa: NPY002
+        random.setstate(theirs)
+        np.random.set_state(numpys)  # noqa: NPY002
     if drawn:
         raise Violation(
             f"draws from or seeds the global generator of {drawn}; draw from the rng it is given, "

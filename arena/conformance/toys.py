@@ -129,7 +129,7 @@ def toys(terrain: Terrain, families: frozenset[str]) -> tuple[Toy, ...]:
 def _all(terrain: Terrain) -> tuple[Toy, ...]:
     boxes, spheres = {
         "ordinary": ((BOX,), (SPHERE,)),
-        "mixed": ((MIXED,), (SPHERE,)),
+        "mixed": ((MIXED,), ()),
         "one-class": ((BOX,), (SPHERE,)),
         "tiny": ((LINE, FLAT, COIN), (AXIS,)),
     }[terrain]
