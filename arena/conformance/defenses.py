@@ -25,7 +25,6 @@ from arena.conformance.rules import (
 from arena.conformance.toys import Terrain, Toy, toys
 from arena.seeds import digest, generator
 
-_TERRAINS: tuple[Terrain, ...] = ("ordinary", "mixed", "tiny")
 _ROWS = 40
 _MANY = 2000
 """Rows that rates are measured on."""
@@ -54,11 +53,10 @@ class _Scene:
 
 def answers_fit(defense: Defense) -> None:
     """It gives an Answer of as many rows, with every field it does not hide, whatever the batch."""
-    for terrain in _TERRAINS:
-        for scene in _scenes(defense, terrain):
-            session = _session(defense, scene.victim)
-            for rows in (scene.X, scene.X[:1], scene.X[1:3]):
-                _asked(defense, session, replace(scene, X=rows))
+    for scene in _scenes(defense, "ordinary", "mixed", "tiny"):
+        session = _session(defense, scene.victim)
+        for rows in (scene.X, scene.X[:1], scene.X[1:3]):
+            _asked(defense, session, replace(scene, X=rows))
 
 
 def hidden_fields_hidden(defense: Defense) -> None:
@@ -212,14 +210,15 @@ CHECKS = tuple(
 )
 
 
-def _scenes(defense: Defense, terrain: Terrain = "ordinary") -> Iterator[_Scene]:
+def _scenes(defense: Defense, *terrains: Terrain) -> Iterator[_Scene]:
     """Yield what it can protect: each toy with all its fields, and with what it predicts alone.
 
     Raises:
         NotApplicable: nothing would leave it.
     """
     met = False
-    for toy in toys(terrain, defense.traits.families):
+    families = defense.traits.families
+    for toy in (toy for terrain in terrains for toy in toys(terrain, families)):
         output = toy.victim.output
         for fields in dict.fromkeys((toy.victim.reveals, frozenset({output}))):
             if fields - defense.traits.hides:
@@ -238,7 +237,7 @@ def _fitting(defense: Defense) -> Iterator[_Scene]:
         NotApplicable: there are none.
     """
     met = False
-    for scene in _scenes(defense):
+    for scene in _scenes(defense, "ordinary"):
         try:
             _answered(defense, replace(scene, victim=deepcopy(scene.victim)))
         except Exception:
@@ -275,7 +274,7 @@ def _asked(defense: Defense, session: Session, scene: _Scene) -> Answer:
     revealing = ", ".join(sorted(scene.victim.reveals))
     with noting(f"on {scene.toy.title} revealing {revealing}, asked {len(scene.X)} rows"):
         answer = session.answer(scene.X.copy(), scene.bare)
-        fields = scene.victim.reveals - defense.traits.hides
+        fields = sorted(scene.victim.reveals - defense.traits.hides, key=FIELDS.index)
         try:
             delivered(answer, len(scene.X), len(scene.victim.classes), fields)
         except Unanswerable as error:
@@ -290,7 +289,7 @@ def _must_preserve(defense: Defense, fields: frozenset[str]) -> None:
     declared = fields - traits.alters - traits.hides
     if not declared:
         raise NotApplicable("it declares that it alters or hides what this is about")
-    for scene in _scenes(defense):
+    for scene in _fitting(defense):
         before, after = scene.bare, _answered(defense, scene)
         for name in sorted(declared & before.fields & after.fields, key=FIELDS.index):
             if not np.array_equal(before.field(name), after.field(name), equal_nan=True):  # type: ignore[arg-type]

@@ -55,9 +55,9 @@ def accepted_by_the_engine(target: Target) -> None:
 
 def same_seed_same_victim(target: Target) -> None:
     """The same generator state gives the same victim, also from a copy of the plugin."""
-    first = _trained(target)
+    first = _revealing_all(target)
     X = _rows(first)
-    for other in (_trained(target), _trained(target.model_copy(deep=True))):
+    for other in (_revealing_all(target), _revealing_all(target.model_copy(deep=True))):
         same = np.array_equal(first.natural.X, other.natural.X, equal_nan=True)
         same = same and np.array_equal(first.natural.held_out, other.natural.held_out)
         if not same or first.domain != other.domain:
@@ -108,7 +108,7 @@ def samples_accepted(target: Target) -> None:
 
 def answers_beyond_bounds(target: Target) -> None:
     """Numbers far beyond the bounds and fractions in integer features are answered as others."""
-    victim = _trained(target)
+    victim = _revealing_all(target)
     domain = victim.domain
     X = _rows(victim)
     numeric = np.setdiff1d(np.arange(domain.d), domain.categorical)
@@ -116,7 +116,7 @@ def answers_beyond_bounds(target: Target) -> None:
         for far in (X[:, numeric] + 0.5, _FAR * X[:, numeric], -_FAR * X[:, numeric]):
             rows = X.copy()
             rows[:, numeric] = far
-            _delivered(victim, rows, frozenset({victim.output}))
+            _delivered(victim, rows, victim.reveals | {victim.output})
 
 
 def same_bits_in_any_batch(target: Target) -> None:
@@ -149,7 +149,7 @@ def probabilities_sum_to_one(target: Target) -> None:
 
 def rows_left_alone(target: Target) -> None:
     """Its victim changes neither the rows it is asked nor, by answering them, its answers."""
-    victim = _trained(target)
+    victim = _revealing_all(target)
     X = _rows(victim)
     given = X.copy()
     first = victim.answer(given).copy()
@@ -161,7 +161,7 @@ def rows_left_alone(target: Target) -> None:
 
 def victim_pickles(target: Target) -> None:
     """Its victim pickles, and answers the same bits afterwards."""
-    victim = _trained(target)
+    victim = _revealing_all(target)
     try:
         again = pickle.loads(pickle.dumps(victim))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -234,6 +234,7 @@ def _revealing_all(target: Target) -> Victim:
 
 def _delivered(victim: Victim, X: Floats, fields: frozenset[str]) -> Answer:
     try:
-        return delivered(victim.answer(X.copy()), len(X), len(victim.classes), fields)
+        named = sorted(fields, key=FIELDS.index)
+        return delivered(victim.answer(X.copy()), len(X), len(victim.classes), named)
     except Unanswerable as error:
         raise Violation(f"{error}; give every revealed field, a row a query") from error
