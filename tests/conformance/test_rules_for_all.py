@@ -110,7 +110,7 @@ FAILS = (
     Fails(Unfounded(), "reference-present", "has no reference"),
     Fails(Undescribed(), "parameters-described", "what its parameter 'size' is"),
     Fails(Growing(size=1), "parameters-round-trip", r'other parameters when .*: \{"size": 3\}'),
-    Fails(OneWay(sizes="1-2"), "parameters-round-trip", "refuses its own parameters"),  # type: ignore[arg-type]
+    Fails(OneWay(sizes="1-2"), "parameters-round-trip", "refuses its own parameters"),
     Fails(local(), "pickles", "does not pickle"),
     Fails(Shifting(), "pickles", "is another plugin once pickled"),
     Fails(Listing(), "hashes", "cannot be hashed"),

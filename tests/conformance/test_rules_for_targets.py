@@ -44,7 +44,7 @@ class Halfspace(Target):
     family = "halfspace"
     can_reveal = frozenset({"label", "probabilities", "score"})
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         domain = self.domain()
         X = domain.sample(60, rng)
         w, b = rng.standard_normal(domain.width), 0.1 * rng.standard_normal()
@@ -80,7 +80,7 @@ class WithoutData(Halfspace):
 class AnotherFamily(Halfspace):
     """Trains what it does not say."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return replace(super().train(rng), family="tree")
 
 
@@ -94,7 +94,7 @@ class UnknownFamily(Halfspace):
 class NumbersHeldOut(Halfspace):
     """Counts where it should mark."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         victim = super().train(rng)
         held_out: Any = victim.natural.held_out.astype(int)
         return replace(victim, natural=replace(victim.natural, held_out=held_out))
@@ -103,7 +103,7 @@ class NumbersHeldOut(Halfspace):
 class OtherModel(Halfspace):
     """Trains another model each time."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         victim = super().train(rng)
         return replace(victim, b=np.array(next(_NUMBER) % 2), parameters={})
 
@@ -111,7 +111,7 @@ class OtherModel(Halfspace):
 class OtherRows(Halfspace):
     """Splits its rows another way each time."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         victim = super().train(rng)
         held_out = np.arange(60) % 3 == next(_NUMBER) % 3
         return replace(victim, natural=replace(victim.natural, held_out=held_out))
@@ -120,7 +120,7 @@ class OtherRows(Halfspace):
 class DrawsFromNumpy(Halfspace):
     """Draws from numpy's global generator."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         np.random.rand()  # noqa: NPY002
         return super().train(rng)
 
@@ -128,14 +128,14 @@ class DrawsFromNumpy(Halfspace):
 class RevealsAll(Halfspace):
     """Trains a victim that reveals all it can."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return replace(super().train(rng), reveals=self.can_reveal)
 
 
 class Secretive(Halfspace):
     """Keeps scores to itself where they are revealed alone."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return _as(_Secretive, super().train(rng))
 
 
@@ -148,7 +148,7 @@ class _Secretive(Plane):
 class NoScores(Halfspace):
     """Has no scores of some rows that can occur."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return _as(_NoScores, super().train(rng))
 
 
@@ -161,15 +161,15 @@ class _NoScores(Plane):
 
 
 class WithinBounds(Halfspace):
-    """Refuses what lies beyond the bounds."""
+    """Refuses what lies far beyond the bounds."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return _as(_WithinBounds, super().train(rng))
 
 
 class _WithinBounds(Plane):
     def answer(self, X: Floats) -> Answer:
-        if (self.domain.low > X).any() or (self.domain.high < X).any():
+        if (2 * self.domain.high < X).any():
             raise ValueError("beyond the bounds")
         return super().answer(X)
 
@@ -177,7 +177,7 @@ class _WithinBounds(Plane):
 class ByBatch(Halfspace):
     """Gives scores that depend on the batch in their last bits."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return _as(_ByBatch, super().train(rng))
 
 
@@ -194,7 +194,7 @@ def _nudged(score: Floats) -> Floats:
 class NotNormalised(Halfspace):
     """Gives probabilities that do not sum to 1."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return _as(_NotNormalised, super().train(rng))
 
 
@@ -208,7 +208,7 @@ class _NotNormalised(Plane):
 class WritesIntoRows(Halfspace):
     """Writes into what it is asked."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return _as(_WritesIntoRows, super().train(rng))
 
 
@@ -222,7 +222,7 @@ class _WritesIntoRows(Plane):
 class Learns(Halfspace):
     """Goes on learning when it is asked."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return _as(_Learns, super().train(rng))
 
 
@@ -236,14 +236,14 @@ class _Learns(Plane):
 class HoldsAFunction(Halfspace):
     """Trains a victim that holds what does not pickle."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return replace(super().train(rng), more={"hook": lambda: None})
 
 
 class ForgetsItsIntercept(Halfspace):
     """Trains a victim that forgets its intercept on the way."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return _as(_Forgetful, super().train(rng))
 
 
@@ -255,7 +255,7 @@ class _Forgetful(Plane):
 class OtherSign(Halfspace):
     """Tells parameters of the other sign."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         victim = super().train(rng)
         return replace(victim, parameters={n: -a for n, a in victim.parameters.items()})
 
@@ -263,7 +263,7 @@ class OtherSign(Halfspace):
 class TwoRows(Halfspace):
     """Tells a coefficient too much."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         victim = super().train(rng)
         coef = np.append(victim.parameters["coef"], 0)
         return replace(victim, parameters={**victim.parameters, "coef": coef})
@@ -272,7 +272,7 @@ class TwoRows(Halfspace):
 class NoVictim(Halfspace):
     """Trains no victim."""
 
-    def train(self, rng: Generator) -> Victim:
+    def train(self, rng: Generator) -> Plane:
         return None  # type: ignore[return-value]
 
 
@@ -291,7 +291,7 @@ class Unrealisable(Halfspace):
         return _Unrealisable(BOX.features)
 
 
-def _as(cls: type[Plane], victim: Victim) -> Victim:
+def _as(cls: type[Plane], victim: Plane) -> Plane:
     """Return the victim as one of another class."""
     return cls(**vars(victim))
 
