@@ -46,6 +46,12 @@ class _Scene:
     X: Floats
 
     @property
+    def title(self) -> str:
+        """What a sentence calls it."""
+        revealing = sorted(self.victim.reveals, key=FIELDS.index)
+        return f"{self.toy.title} revealing {', '.join(revealing)}"
+
+    @property
     def bare(self) -> Answer:
         """The victim's own answer, a fresh one."""
         return self.victim.answer(self.X.copy()).copy()
@@ -54,7 +60,7 @@ class _Scene:
 def answers_fit(defense: Defense) -> None:
     """It gives an Answer of as many rows, with every field it does not hide, whatever the batch."""
     for scene in _scenes(defense, "ordinary", "mixed", "tiny"):
-        session = _session(defense, scene.victim)
+        session = _session(defense, scene)
         for rows in (scene.X, scene.X[:1], scene.X[1:3]):
             _asked(defense, session, replace(scene, X=rows))
 
@@ -130,7 +136,7 @@ def sessions_share_nothing(defense: Defense) -> None:
     """A session answers as it would if no other had ever been opened or asked."""
     for scene in _fitting(defense):
         alone = _answered(defense, scene)
-        first, second = (_session(defense, scene.victim) for _ in range(2))
+        first, second = (_session(defense, scene) for _ in range(2))
         _asked(defense, first, scene)
         if not same_bits(alone, _asked(defense, second, scene)):
             raise Violation(
@@ -150,7 +156,7 @@ def rows_left_alone(defense: Defense) -> None:
     """It changes neither the rows that were asked nor the victim: other matches share them."""
     for scene in _fitting(defense):
         before = pickle.dumps(scene.victim)
-        session = _session(defense, scene.victim)
+        session = _session(defense, scene)
         X = scene.X.copy()
         session.answer(X, scene.bare)
         if not np.array_equal(X, scene.X):
@@ -165,7 +171,7 @@ def batches_do_not_matter(defense: Defense) -> None:
         raise NotApplicable("it declares itself stateful")
     for scene in _fitting(defense):
         whole = _answered(defense, scene)
-        session = _session(defense, scene.victim)
+        session = _session(defense, scene)
         rows = [replace(scene, X=scene.X[i : i + 1]) for i in range(len(scene.X))]
         if same_bits(whole, _joined([_asked(defense, session, row) for row in rows])):
             continue
@@ -252,16 +258,18 @@ def _rng(role: str) -> Generator:
     return generator(digest("conformance", role))
 
 
-def _session(defense: Defense, victim: Victim) -> Session:
-    session = defense.protect(victim, _rng("session"))
+def _session(defense: Defense, scene: _Scene) -> Session:
+    with noting(f"on {scene.title}"):
+        session: Any = defense.protect(scene.victim, _rng("session"))
     if not callable(getattr(session, "answer", None)):
         what = type(session).__name__
         raise Violation(f"gives {what} from protect, which has no answer(X, answer); return one")
-    return session
+    opened: Session = session
+    return opened
 
 
 def _answered(defense: Defense, scene: _Scene) -> Answer:
-    return _asked(defense, _session(defense, scene.victim), scene)
+    return _asked(defense, _session(defense, scene), scene)
 
 
 def _asked(defense: Defense, session: Session, scene: _Scene) -> Answer:
@@ -271,8 +279,7 @@ def _asked(defense: Defense, session: Session, scene: _Scene) -> Answer:
         Violation: it gives what the door would not deliver.
         Exception: what its own code raises.
     """
-    revealing = ", ".join(sorted(scene.victim.reveals))
-    with noting(f"on {scene.toy.title} revealing {revealing}, asked {len(scene.X)} rows"):
+    with noting(f"on {scene.title}, asked {len(scene.X)} rows"):
         answer = session.answer(scene.X.copy(), scene.bare)
         fields = sorted(scene.victim.reveals - defense.traits.hides, key=FIELDS.index)
         try:
@@ -310,7 +317,7 @@ def _must_follow_one_law(defense: Defense, scene: _Scene) -> None:
 
     X = np.tile(scene.X[:_DISTINCT], (_MANY // _DISTINCT, 1))
     many = replace(scene, X=X)
-    session = _session(defense, scene.victim)
+    session = _session(defense, scene)
     batch = _answered(defense, many).arrays()
     single = _joined(
         [_asked(defense, session, replace(scene, X=X[i : i + 1])) for i in range(len(X))]

@@ -46,6 +46,7 @@ class Uniform(Attack):
     """Asks uniform rows one by one, and fits the target's family."""
 
     name = "uniform"
+    reference = "a stand-in of arena.conformance"
 
     def extract(self, oracle: Oracle, rng: Generator) -> Iterator[Surrogate]:
         """Yield a surrogate whenever one is due."""
@@ -62,6 +63,7 @@ class PassOn(Defense):
     """Leaves answers as they are."""
 
     name = "pass-on"
+    reference = "a stand-in of arena.conformance"
 
     def protect(self, victim: Victim, rng: Generator) -> Session:
         """Open a session that passes answers on."""

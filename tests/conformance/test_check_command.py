@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from subprocess import PIPE
 
@@ -73,6 +76,9 @@ NEEDY = BAD.replace("bad", "needy").replace(
     "    def extract",
     "    key: str = __import__('pydantic').Field(description='a key')\n\n    def extract",
 )
+SLOW = GOOD.replace(
+    "        return self\n", "        __import__('time').sleep(0.005)\n        return self\n"
+)
 
 
 def test_what_passes_exits_0(run_arena: Runner) -> None:
@@ -108,29 +114,30 @@ def test_what_fails_exits_1_with_the_place_in_the_authors_file(
     assert {file for file, _, _ in frames} == {str(next(site.path.glob("module*.py")))}
 
 
-def test_progress_is_shown_after_a_second_on_a_terminal(run_arena: Runner, site: Site) -> None:
-    slow = GOOD.replace(
-        "        return self\n", "        __import__('time').sleep(0.04)\n        return self\n"
-    )
-    site.add("pack", good=slow)
+def test_progress_is_shown_after_a_second_on_a_terminal(site: Site) -> None:
+    site.add("pack", good=SLOW)
     environment = {**os.environ, "PYTHONPATH": str(site.path), "TERM": "xterm"}
     ours, theirs = pty.openpty()
-    done = run_arena(
-        *("check", "good"), env=environment, capture_output=False, stdout=PIPE, stderr=theirs
-    )
-    os.close(theirs)
-    shown = os.read(ours, 1 << 16).decode()
+    command = [sys.executable, "-m", "arena.cli", "check", "good"]
+    with subprocess.Popen(command, env=environment, stdout=PIPE, stderr=theirs, text=True) as run:
+        os.close(theirs)
+        shown = b""
+        # Linux ends a terminal that nobody holds any more by an error.
+        with contextlib.suppress(OSError):
+            while some := os.read(ours, 1 << 16):
+                shown += some
+        out, _ = run.communicate(timeout=120)
     os.close(ours)
-    assert done.returncode == 0
-    assert re.search(r"1/1 good: [a-z-]+", shown)
-    assert done.stdout.startswith("defence good: ")
+    assert run.returncode == 0
+    assert re.search(r"1/1 good: [a-z-]+", shown.decode())
+    assert out.startswith("defence good: ")
 
 
 def test_parameters_are_taken_as_a_file_writes_them(shell: Shell) -> None:
-    words = ("-p", "repeats=2", "-p", "attack={majority: {repeats: 1, attack: constant}}")
+    words = ("-p", "repeats=2", "-p", "attack={majority: {repeats: 1, attack: active-perceptron}}")
     code, out, err = shell("majority", *words)
     assert (code, err) == (0, "")
-    title = "attack majority(attack=majority(attack=constant, repeats=1), repeats=2)"
+    title = "attack majority(attack=majority(attack=active-perceptron, repeats=1), repeats=2)"
     assert out.startswith(title)
 
 
@@ -214,4 +221,4 @@ def test_a_mistake_exits_2_and_checks_nothing(
 def test_an_unknown_plugin_is_a_mistake_in_a_process_too(run_arena: Runner) -> None:
     done = run_arena("check", "rondom")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "arena: unknown plugin 'rondom'; did you mean 'random'?\n"
+    assert done.stderr.startswith("arena: unknown plugin 'rondom'; did you mean 'random'")

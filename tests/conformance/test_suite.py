@@ -87,9 +87,7 @@ def result(plugin: Plugin, check: str, **options: Any) -> conformance.Result:
 def test_a_result_says_what_was_seen_and_where() -> None:
     found = result(Faulty(), "answers-fit")
     assert (found.outcome, found.plugin) == ("failed", "defence faulty")
-    assert re.match(
-        r"raises KeyError: 'label', on a toy of family .*, asked 40 rows$", found.reason
-    )
+    assert re.match(r"raises KeyError: 'label', on a toy of family .* revealing", found.reason)
     frame, source, error = found.traceback.splitlines()
     assert Path(__file__).name in frame
     assert frame.endswith("in protect")
@@ -152,7 +150,7 @@ def test_a_brief_report_shows_what_failed_alone() -> None:
     first, second, *failed = conformance.report(results, brief=True).splitlines()
     assert first.startswith("defence pass-on: ")
     assert second.startswith("defence faulty: ")
-    assert failed[0].startswith("  failed   reference-present:") or failed[0].startswith("  failed")
+    assert failed[0].startswith("  failed   answers-fit: ")
     assert not [line for line in failed if "passed" in line]
     assert any("raises KeyError: 'label'" in line for line in failed)
 
@@ -200,7 +198,7 @@ def test_a_name_may_be_of_several_kinds(monkeypatch: pytest.MonkeyPatch) -> None
         (
             "label-flip",
             {"rte": 0.1},
-            r"^defence label-flip: unknown key 'rte'; did you mean 'rate'",
+            r"^defence label-flip: unknown key 'rte'; did you mean",
         ),
         ("label-flip", {"rate": 2}, r"^defence label-flip: rate should be less than 0.5, not 2$"),
         (Picky, {"dataset": "iris"}, r"^it learns wine alone$"),
@@ -254,7 +252,7 @@ def test_pytest_runs_a_case_a_check(tmp_path: Path) -> None:
     for plugin in ("fine", "lacking"):
         for name in names:
             assert f"test_conforms[{plugin}-{name}]" in done.stdout
-    outcomes = dict(re.findall(r"test_conforms\[(\S+)\] (\w+)", done.stdout))
+    outcomes = dict(re.findall(r"test_conforms\[(\S+)\] ([A-Z]+)", done.stdout))
     assert outcomes["fine-answers-fit"] == "PASSED"
     assert outcomes["fine-reference-present"] == "SKIPPED"
     assert outcomes["lacking-answers-fit"] == "FAILED"
