@@ -9,8 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from arena.cli.output import complain, to_stdout
 from arena.errors import ArenaError
@@ -113,6 +111,9 @@ def _to_check(names: Iterable[str], values: Mapping[str, Any]) -> tuple[list[Plu
 
 def _checked(plugin: Plugin, waived: Mapping[str, str], place: str) -> list[Result]:
     """Run the checks of a plugin, with progress where standard error is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     from arena import conformance
 
     console = Console(stderr=True)

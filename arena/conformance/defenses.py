@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -14,6 +14,7 @@ from numpy.random import Generator
 
 from arena.answers import FIELDS, REFUSED, Answer, Unanswerable, delivered
 from arena.api import Defense, Floats, Session, Victim
+from arena.conformance import laws
 from arena.conformance.rules import (
     Check,
     NotApplicable,
@@ -30,9 +31,6 @@ _MANY = 2000
 """Rows that rates are measured on."""
 
 _DISTINCT = 8
-_UNLIKELY = 1e-6
-"""A law that gives what was seen with less than this chance is not the law that was declared."""
-
 _HALF_A_PERCENT = 0.005
 """What rounding to whole percents moves a probability by, at most."""
 
@@ -170,13 +168,9 @@ def batches_do_not_matter(defense: Defense) -> None:
     if defense.traits.stateful:
         raise NotApplicable("it declares itself stateful")
     for scene in _fitting(defense):
-        whole = _answered(defense, scene)
-        session = _session(defense, scene)
-        rows = [replace(scene, X=scene.X[i : i + 1]) for i in range(len(scene.X))]
-        if same_bits(whole, _joined([_asked(defense, session, row) for row in rows])):
-            continue
         # Drawn in another order, its numbers may still follow the same law.
-        _must_follow_one_law(defense, scene)
+        if not same_bits(_answered(defense, scene), _one_by_one(defense, scene)):
+            _must_follow_one_law(defense, scene)
 
 
 def flip_rate_true(defense: Defense) -> None:
@@ -186,8 +180,6 @@ def flip_rate_true(defense: Defense) -> None:
         return
     if not isinstance(rate, Real) or isinstance(rate, bool) or not 0 <= float(rate) <= 1:
         raise Violation(f"has a flip rate of {rate!r}; return 0 to 1, or None if it depends")
-    from scipy.stats import binomtest
-
     for scene in _fitting(defense):
         if not scene.victim.classes or "label" in defense.traits.hides:
             continue
@@ -196,7 +188,7 @@ def flip_rate_true(defense: Defense) -> None:
         if given is None or label is None:
             continue
         turned = int((given != label).sum())
-        if binomtest(turned, _MANY, float(rate)).pvalue < _UNLIKELY:
+        if not laws.plausible(turned, _MANY, float(rate)):
             raise Violation(
                 f"turns {turned} of {_MANY} labels of {scene.toy.title}, and says that its flip "
                 f"rate is {float(rate):g}; let flip_rate return the chance, or None if it depends"
@@ -306,41 +298,20 @@ def _must_preserve(defense: Defense, fields: frozenset[str]) -> None:
                 )
 
 
-def _joined(parts: Sequence[Answer]) -> Answer:
-    arrays = [part.arrays() for part in parts]
-    return Answer(**{name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]})
-
-
 def _must_follow_one_law(defense: Defense, scene: _Scene) -> None:
     """Compare the answers to a few rows asked often, in one batch and one by one."""
-    from scipy.stats import chi2_contingency, ks_2samp
-
     X = np.tile(scene.X[:_DISTINCT], (_MANY // _DISTINCT, 1))
-    many = replace(scene, X=X)
+    batch = _answered(defense, replace(scene, X=X))
+    single = _one_by_one(defense, replace(scene, X=X))
+    if name := laws.differing(batch, single, np.arange(len(X)) % _DISTINCT):
+        raise Violation(
+            f"answers {name} of {scene.toy.title} by another law in a batch than row by row; "
+            "draw for every row, or declare stateful = True"
+        )
+
+
+def _one_by_one(defense: Defense, scene: _Scene) -> Answer:
     session = _session(defense, scene)
-    batch = _answered(defense, many).arrays()
-    single = _joined(
-        [_asked(defense, session, replace(scene, X=X[i : i + 1])) for i in range(len(X))]
-    ).arrays()
-    row = np.arange(len(X)) % _DISTINCT
-    for name, array in batch.items():
-        if array.dtype.kind in "iu":
-            cells = np.unique(np.r_[array, single[name]], return_inverse=True)[1]
-            cells = cells * _DISTINCT + np.r_[row, row]
-            table = np.array(
-                [np.bincount(c, minlength=cells.max() + 1) for c in np.split(cells, 2)]
-            )
-            table = table[:, table.any(axis=0)]
-            chances = [float(chi2_contingency(table).pvalue)]
-        else:
-            columns = [a.reshape(len(X), -1) for a in (array, single[name])]
-            chances = [
-                float(ks_2samp(*(np.nan_to_num(c[row == r, j]) for c in columns)).pvalue)
-                for r in range(_DISTINCT)
-                for j in range(columns[0].shape[1])
-            ]
-        if min(chances) < _UNLIKELY:
-            raise Violation(
-                f"answers {name} of {scene.toy.title} by another law in a batch than row by row; "
-                "draw for every row, or declare stateful = True"
-            )
+    rows = [replace(scene, X=scene.X[i : i + 1]) for i in range(len(scene.X))]
+    parts = [_asked(defense, session, row).arrays() for row in rows]
+    return Answer(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
