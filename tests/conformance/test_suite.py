@@ -184,7 +184,7 @@ def test_a_data_set_that_fits_is_found() -> None:
     assert found.dataset.title == "wine"
 
 
-def test_a_name_may_be_of_several_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_name_makes_the_same() -> None:
     (random,) = conformance.examples("extraction-arena/random")
     assert random == conformance.examples("random")[0]
     assert random.identity()[0] == "extraction-arena/random"
