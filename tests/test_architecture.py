@@ -20,7 +20,7 @@ LONGER = {"arena.api": 500}
 ORDER = (
     *("errors", "yamlmarks", "records", "settings", "seeds"),
     *("domain", "answers", "rowwise", "tables", "datasets"),
-    *("api", "hookspecs", "vetting", "registry", "splits", "learners"),
+    *("api", "hookspecs", "vetting", "disabling", "registry", "splits", "learners"),
     *("catalogue", "schema", "mistakes", "levels", "tournament", "pairing"),
     *("metrics", "snapshots", "meter", "oracle", "proposals", "isolation"),
     *("stage", "scoring", "match", "worker", "pools"),

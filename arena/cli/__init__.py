@@ -33,10 +33,17 @@ class _Examples(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option("--debug", is_flag=True, help="Print tracebacks; may stand anywhere.")
+@click.option(
+    "--disable", metavar="NAMES", help="Plugins not to load, as ARENA_DISABLE names them."
+)
 @click.version_option(package_name="extraction-arena", prog_name="arena")
 @click.pass_context
-def cli(context: click.Context, debug: bool) -> int:
+def cli(context: click.Context, debug: bool, disable: str | None) -> int:
     """Play model-extraction attacks against defended models, ranked by queries."""
+    if disable is not None:
+        from arena import disabling
+
+        disabling.add(disable)
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         return 2
