@@ -26,7 +26,7 @@ ORDER = (
     *("stage", "scoring", "match", "worker", "pools"),
     *("build", "store", "engine"),
     *("floors", "ert", "standings", "layout", "wording", "duels", "boards"),
-    *("plot", "inspection", "forecast", "progress", "cli"),
+    *("packages", "plot", "inspection", "forecast", "progress", "cli"),
 )
 """A module imports only from those before it, within functions too; learners are one layer."""
 
