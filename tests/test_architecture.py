@@ -26,11 +26,11 @@ ORDER = (
     *("stage", "scoring", "match", "worker", "pools"),
     *("build", "store", "engine"),
     *("floors", "ert", "standings", "layout", "wording", "duels", "boards"),
-    *("packages", "plot", "inspection", "forecast", "progress", "cli"),
+    *("scaffold", "packages", "plot", "inspection", "forecast", "progress", "cli"),
 )
 """A module imports only from those before it, within functions too; learners are one layer."""
 
-PACKAGES = {"arena", "arena.learners", "arena.bundled", "arena.isolation"}
+PACKAGES = {"arena", "arena.learners", "arena.bundled", "arena.isolation", "arena.templates"}
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in (ROOT / "arena").rglob("*.py")
