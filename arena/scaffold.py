@@ -122,10 +122,8 @@ def _texts(kind: Kind, name: str) -> Mapping[Path, str]:
         "version": ours,
         "next": str(int(ours.split(".")[0]) + 1),
         "api": str(PLUGIN_API),
-        "imports": "Dataset, conformance" if kind == "target" else "conformance",
-        "instance": f'{cls}(dataset=Dataset.model_validate("iris"))'
-        if kind == "target"
-        else f"{cls}()",
+        # What a target must be given is found.
+        "instance": f"*conformance.examples({cls})" if kind == "target" else f"{cls}()",
     }
     templates = {
         f"src/{module}.py": kind,
