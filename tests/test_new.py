@@ -18,7 +18,6 @@ from conftest import Runner
 from packaging.requirements import Requirement
 from sites import Site
 
-from arena import __file__ as arena_file
 from arena.api import Kind
 from arena.errors import ArenaError
 from arena.registry import Registry
@@ -192,7 +191,7 @@ def test_mypy_finds_nothing(configured: bool, tmp_path: Path) -> None:
     sources = [tmp_path / f"arena-trial-{kind}" / part for kind in KINDS for part in parts]
     with_plugin = (f"--config-file={ROOT / 'pyproject.toml'}",)
     options = with_plugin if configured else ("--strict", "--follow-imports=silent")
-    path = [Path(arena_file).parent.parent, *(p for p in sources if p.name == "src")]
+    path = [ROOT, *(p for p in sources if p.name == "src")]
     environment = {**os.environ, "MYPYPATH": os.pathsep.join(map(str, path))}
     done = command("-m", "mypy", *options, *sources, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stdout
