@@ -189,11 +189,10 @@ def test_mypy_finds_nothing(configured: bool, tmp_path: Path) -> None:
         write(kind, f"trial-{kind}", tmp_path, NONE)
     parts = ("src", "tests") if CONFORMANCE else ("src",)
     sources = [tmp_path / f"arena-trial-{kind}" / part for kind in KINDS for part in parts]
-    with_plugin = (f"--config-file={ROOT / 'pyproject.toml'}",)
-    options = with_plugin if configured else ("--strict", "--follow-imports=silent")
+    rules = f"--config-file={ROOT / 'pyproject.toml'}" if configured else "--strict"
     path = [ROOT, *(p for p in sources if p.name == "src")]
     environment = {**os.environ, "MYPYPATH": os.pathsep.join(map(str, path))}
-    done = command("-m", "mypy", *options, *sources, cwd=tmp_path, env=environment)
+    done = command("-m", "mypy", rules, "--follow-imports=silent", *sources, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stdout
 
 
