@@ -192,7 +192,9 @@ def test_mypy_finds_nothing(configured: bool, tmp_path: Path) -> None:
     rules = f"--config-file={ROOT / 'pyproject.toml'}" if configured else "--strict"
     path = [ROOT, *(p for p in sources if p.name == "src")]
     environment = {**os.environ, "MYPYPATH": os.pathsep.join(map(str, path))}
-    done = command("-m", "mypy", rules, "--follow-imports=silent", *sources, cwd=tmp_path, env=environment)
+    done = command(
+        "-m", "mypy", rules, "--follow-imports=silent", *sources, cwd=tmp_path, env=environment
+    )
     assert done.returncode == 0, done.stdout
 
 
