@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
@@ -53,6 +55,14 @@ def naming(disabled: tuple[str, ...], distribution: str, name: str) -> str:
     return next((d for d in disabled if d in (name, f"{distribution}/{name}")), "")
 
 
-def add(text: str) -> None:
-    """Disable also what ``text`` names, in this process and in all that it starts."""
+@contextmanager
+def also(text: str) -> Iterator[None]:
+    """Disable for a while what ``text`` names, too, here and in every process that is started."""
+    before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = ",".join((*names(wanted()), *names(text)))
+    try:
+        yield
+    finally:
+        del os.environ[VARIABLE]
+        if before is not None:
+            os.environ[VARIABLE] = before

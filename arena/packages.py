@@ -24,7 +24,7 @@ from arena.registry import GROUP, OURS, distribution_of
 
 SCHEMA = 1
 Listing = Mapping[str, Any]
-"""What ``arena plugins --json`` prints."""
+"""What ``arena plugins --json`` prints; before or after, perhaps, that of another version."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def uninstall(words: Sequence[str]) -> Report:
     """
     names = [_to_uninstall(word) for word in words if not word.startswith("-")]
     before, after = _around("uninstall", ["-y", *words])
-    there = (p for part in ("plugins", "broken", "disabled") for p in after[part])
+    there = (p for part in ("plugins", "broken", "disabled") for p in after.get(part, ()))
     if left := {p["distribution"] for p in there}.intersection(names):
         raise ArenaError(
             f"pip leaves {min(left)} where it is, or it is in two places (see above); repeat the "
@@ -175,7 +175,7 @@ def compare(before: Listing, after: Listing, installed: Iterable[str] = ()) -> R
             for b in after["broken"]
             if b not in before["broken"] or _canonical(b["distribution"]) in ours
         ),
-        disabled=tuple(d for d in after["disabled"] if d not in before["disabled"]),
+        disabled=tuple(d for d in after.get("disabled", ()) if d not in before.get("disabled", ())),
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from conftest import Runner
 from sites import Site, attack
 
+from arena.cli import main
 from arena.disabling import names
 from arena.errors import ArenaError
 from arena.registry import load_entry_points
@@ -59,6 +60,19 @@ def environment(site: Site, disabled: str) -> dict[str, str]:
 def test_names_are_split_at_commas() -> None:
     assert names(" eat, their-pack/probe ,,eat,") == ("eat", "their-pack/probe")
     assert names("") == ()
+
+
+def test_the_option_adds_to_the_variable_for_one_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for before in ("majority", None):
+        monkeypatch.delenv("ARENA_DISABLE", raising=False)
+        if before is not None:
+            monkeypatch.setenv("ARENA_DISABLE", before)
+        assert main(["--disable", "eat, eat", "plugins", "--json"]) == 0
+        disabled = json.loads(capsys.readouterr().out)["disabled"]
+        assert [d["name"] for d in disabled] == (["eat", "majority"] if before else ["eat"])
+        assert os.environ.get("ARENA_DISABLE") == before
 
 
 def test_a_disabled_entry_point_is_not_imported(site: Site) -> None:

@@ -43,7 +43,7 @@ def cli(context: click.Context, debug: bool, disable: str | None) -> int:
     if disable is not None:
         from arena import disabling
 
-        disabling.add(disable)
+        context.with_resource(disabling.also(disable))
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         return 2
