@@ -41,9 +41,15 @@ def arena(environment: Path, tmp_path: Path) -> Arena:
     work.mkdir()
 
     def run(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [environment / "bin" / "python", "-m", "arena.cli", *map(str, words)]
-        given = {"env": {**os.environ, **variables}, "cwd": work}
-        return subprocess.run(command, check=False, capture_output=True, text=True, **given)
+        python = str(environment / "bin" / "python")
+        return subprocess.run(
+            [python, "-m", "arena.cli", *map(str, words)],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=work,
+            env={**os.environ, **variables},
+        )
 
     return run
 

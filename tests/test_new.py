@@ -34,9 +34,14 @@ QUICK = ("--repetitions", "1", "--budget", "60", "--quiet")
 CONFORMANCE = find_spec("arena.conformance") is not None
 
 
-def command(*words: object, **settings: object) -> subprocess.CompletedProcess[str]:
-    given = [sys.executable, *map(str, words)]
-    return subprocess.run(given, check=False, capture_output=True, text=True, **settings)  # type: ignore[call-overload,no-any-return]
+def command(
+    *words: object,
+    python: str = sys.executable,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    given = [python, *map(str, words)]
+    return subprocess.run(given, check=False, capture_output=True, text=True, cwd=cwd, env=env)
 
 
 # --------------------------------------------------------------------------------- what is written
@@ -280,7 +285,7 @@ def test_from_the_wheel_to_the_board_in_an_environment_of_its_own(tmp_path: Path
     assert packed == {path.name for path in (ROOT / "arena" / "templates").glob("*.template")}
 
     venv.create(tmp_path / "venv", symlinks=True)
-    python = tmp_path / "venv" / "bin" / "python"
+    python = str(tmp_path / "venv" / "bin" / "python")
     (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
     libraries = [path for path in sys.path if path.endswith("-packages")]
     lines = [f"import site; site.addsitedir({path!r})\n" for path in libraries]
@@ -289,8 +294,7 @@ def test_from_the_wheel_to_the_board_in_an_environment_of_its_own(tmp_path: Path
     assert command(*pip, "--ignore-installed", built).returncode == 0
 
     def arena(*words: object) -> str:
-        given = [python, "-m", "arena.cli", *map(str, words)]
-        done = subprocess.run(given, check=False, capture_output=True, text=True, cwd=tmp_path)
+        done = command("-m", "arena.cli", *words, python=python, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -302,8 +306,8 @@ def test_from_the_wheel_to_the_board_in_an_environment_of_its_own(tmp_path: Path
     for kind in KINDS:
         folder = tmp_path / f"arena-trial-{kind}"
         if CONFORMANCE:
-            done = subprocess.run([python, "-m", "pytest", "-q"], cwd=folder, check=False)
-            assert done.returncode == 0
+            done = command("-m", "pytest", "-q", python=python, cwd=folder)
+            assert done.returncode == 0, done.stdout
             arena("check", f"trial-{kind}")
         assert f"trial-{kind}" in arena("plugins")
         assert f"trial-{kind}" in arena("run", folder / "tournament.yaml", "--quiet")
