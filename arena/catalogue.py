@@ -7,21 +7,24 @@ from typing import Any
 from tabulate import tabulate
 
 from arena.api import Attack, Defense, Plugin, Target
+from arena.disabling import Disabled
 from arena.registry import Broken, Registered, Registry
 
 SCHEMA = 1
 
 
 def catalogue(registry: Registry) -> dict[str, Any]:
-    """Return every plugin and every broken entry point, JSON-able.
+    """Return every plugin, every broken entry point and what is disabled, JSON-able.
 
-    ``{"schema": 1, "plugins": [...], "broken": [{entry_point, distribution, version, reason}]}``,
-    a plugin as in `describe`.
+    ``{"schema": 1, "plugins": [...], "broken": [{entry_point, distribution, version, reason}],
+    "disabled": [{name, kind, distribution, version, by}]}``, a plugin as in `describe`; ``kind`` is
+    null where nothing was imported.
     """
     return {
         "schema": SCHEMA,
         "plugins": [describe(p) for p in registry.plugins],
         "broken": [_describe_broken(b) for b in registry.broken],
+        "disabled": [_describe_disabled(d) for d in registry.disabled],
     }
 
 
@@ -53,6 +56,16 @@ def _describe_broken(broken: Broken) -> dict[str, str]:
         "distribution": broken.distribution,
         "version": broken.version,
         "reason": broken.reason,
+    }
+
+
+def _describe_disabled(disabled: Disabled) -> dict[str, str | None]:
+    return {
+        "name": disabled.name,
+        "kind": disabled.kind,
+        "distribution": disabled.distribution,
+        "version": disabled.version,
+        "by": disabled.by,
     }
 
 
@@ -110,7 +123,7 @@ def _wrapped(cls: type[Plugin], kind: type[Plugin]) -> list[str]:
 
 
 def listing(registry: Registry) -> str:
-    """Render the list of plugins, and what is broken with its reason."""
+    """Render the list of plugins, what is broken with its reason, and what is disabled."""
     rows = [
         (p.kind, p.name, p.plugin.summary(), f"{p.distribution} {p.version}")
         for p in registry.plugins
@@ -118,6 +131,8 @@ def listing(registry: Registry) -> str:
     text = tabulate(rows, headers=("kind", "name", "summary", "from"), tablefmt="simple")
     for b in registry.broken:
         text += f"\nbroken: '{b.entry_point}' of {b.distribution} {b.version}: {b.reason}"
+    for d in registry.disabled:
+        text += f"\ndisabled: '{d.name}' of {d.distribution} {d.version}; {d.mend}"
     return text + "\n"
 
 

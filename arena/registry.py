@@ -1,7 +1,8 @@
 """Finds plugins by entry point, attributes each to its distribution, validates, explains failures.
 
 Entry points are loaded one by one: pluggy's own loader stops at the first broken plugin, and
-silently skips a second distribution whose entry point has the same name.
+silently skips a second distribution whose entry point has the same name. What is disabled by the
+name of its entry point is not imported; a plugin under another name is left out once it is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -20,13 +21,16 @@ from typing import Any
 from pluggy import PluginManager, PluginValidationError
 from pydantic import ValidationError
 
-from arena import hookspecs
+from arena import disabling, hookspecs
 from arena.api import PLUGIN_API, Attack, Defense, Kind, Plugin, Target
+from arena.disabling import Disabled
 from arena.errors import ArenaError, closest, is_interrupt, one_line
 from arena.seeds import digest
 from arena.vetting import KINDS, article, vetted, word
 
 GROUP = "arena"
+OURS = "extraction-arena"
+"""The distribution that this module is of."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,19 @@ class Broken:
 
 @dataclass(frozen=True)
 class Registry:
-    """Every plugin that is installed, working or broken."""
+    """Every plugin that is installed: working, broken or disabled.
+
+    Attributes:
+        plugins: those that work.
+        broken: what cannot be used, and why.
+        disabled: what the user has disabled.
+        unmatched: disabled names that are no plugin's.
+    """
 
     plugins: tuple[Registered, ...]
     broken: tuple[Broken, ...] = ()
+    disabled: tuple[Disabled, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
     def of_kind(self, kind: Kind) -> tuple[Registered, ...]:
         """Return the working plugins of one kind, by name."""
@@ -87,7 +100,8 @@ class Registry:
         """Return the plugin that a tournament file calls ``name`` or ``distribution/name``.
 
         Raises:
-            ArenaError: unknown (with what comes close), broken (with the reason), or ambiguous.
+            ArenaError: unknown (with what comes close), broken (with the reason), disabled (with
+                how to enable it), or ambiguous.
         """
         found = [p for p in self.of_kind(kind) if name in (p.name, p.full_name)]
         if len(found) == 1:
@@ -100,16 +114,22 @@ class Registry:
         raise ArenaError(self._why_not(kind, name))
 
     def _why_not(self, kind: Kind, name: str) -> str:
-        if reason := self._broken(word(kind), name):
+        if reason := self._unavailable(word(kind), name, kind):
             return reason
         elsewhere = [p.kind for p in self.plugins if name in (p.name, p.full_name)]
         if elsewhere:
             return f"'{name}' is not {article(kind)}, it is {article(elsewhere[0])}"
         near = _closest(name, self.of_kind(kind))
-        beside = f" ({len(self.broken)} more are broken: arena plugins says why)"
-        return f"unknown {word(kind)} '{name}'; {near}{beside if self.broken else ''}"
+        more = {"broken": len(self.broken), "disabled": len(self.disabled)}
+        counts = " and ".join(f"{n} more are {state}" for state, n in more.items() if n)
+        beside = f" ({counts}: arena plugins says why)" if counts else ""
+        return f"unknown {word(kind)} '{name}'; {near}{beside}"
 
-    def _broken(self, what: str, name: str) -> str:
+    def _unavailable(self, what: str, name: str, kind: Kind | None = None) -> str:
+        for d in self.disabled:
+            known = d.kind is None or kind is None or d.kind == kind
+            if known and name in (d.name, f"{d.distribution}/{d.name}"):
+                return f"{what} '{name}' of {d.distribution} {d.version} is disabled; {d.mend}"
         for b in self.broken:
             if name in (b.entry_point, f"{b.distribution}/{b.entry_point}"):
                 return f"{what} '{name}' of {b.distribution} {b.version} is broken: {b.reason}"
@@ -119,12 +139,13 @@ class Registry:
         """Return the plugins of any kind called ``name`` or ``distribution/name``, at least one.
 
         Raises:
-            ArenaError: unknown (with what comes close), or broken (with the reason).
+            ArenaError: unknown (with what comes close), broken (with the reason), or disabled.
         """
         found = tuple(p for p in self.plugins if name in (p.name, p.full_name))
         if not found:
             near = _closest(name, self.plugins)
-            raise ArenaError(self._broken("plugin", name) or f"unknown plugin '{name}'; {near}")
+            reason = self._unavailable("plugin", name)
+            raise ArenaError(reason or f"unknown plugin '{name}'; {near}")
         return found
 
     def baselines(self) -> tuple[Registered, ...]:
@@ -133,23 +154,53 @@ class Registry:
             p for p in self.of_kind("attack") if issubclass(p.plugin, Attack) and p.plugin.baseline
         )
 
+    def disabled_baselines(self) -> tuple[Disabled, ...]:
+        """Return which of arena's own baselines are disabled; those of others may well be.
+
+        What is disabled of arena's own plugins is imported to find out.
+        """
+        return tuple(d for d in self.disabled if d.distribution == OURS and _is_baseline(d))
+
 
 def _closest(name: str, plugins: Iterable[Registered]) -> str:
     return closest(name.rpartition("/")[2], [p.name for p in plugins])
 
 
-@cache
+def _is_baseline(disabled: Disabled) -> bool:
+    found = _load(disabled.point) if disabled.point else []
+    classes = [] if isinstance(found, Broken) else [p.plugin for p in found]
+    return any(issubclass(cls, Attack) and cls.baseline for cls in classes)
+
+
 def installed() -> Registry:
-    """Load and check every plugin of this environment, once a process."""
-    return load_entry_points(entry_points(group=GROUP))
+    """Load and check every plugin of this environment that is not disabled, once a process."""
+    return _installed(disabling.names(disabling.wanted()))
 
 
-def load_entry_points(points: Iterable[EntryPoint]) -> Registry:
-    """Load entry points one by one; a broken one is listed with its reason, the others work."""
+@cache
+def _installed(disabled: tuple[str, ...]) -> Registry:
+    return load_entry_points(entry_points(group=GROUP), disabled)
+
+
+def load_entry_points(points: Iterable[EntryPoint], disabled: tuple[str, ...] = ()) -> Registry:
+    """Load entry points one by one; a broken one is listed with its reason, the others work.
+
+    Args:
+        points: the entry points.
+        disabled: names of plugins, or of entry points, to leave out.
+    """
     plugins: list[Registered] = []
     broken: list[Broken] = []
-    for point in sorted(points, key=lambda p: (_distribution(p), p.name)):
+    off: list[Disabled] = []
+    for point in sorted(points, key=lambda p: (distribution_of(p), p.name)):
+        if by := disabling.naming(disabled, distribution_of(point), point.name):
+            named = (point.name, distribution_of(point), _version(point))
+            off.append(Disabled(*named, by, point=point))
+            continue
         found = _load(point)
+        if isinstance(found, list):
+            off += _disabled_among(found, disabled)
+            found = [p for p in found if not disabling.naming(disabled, p.distribution, p.name)]
         if isinstance(found, list) and (fault := _conflict(point, found, plugins)):
             found = _broken(point, fault)
         if isinstance(found, Broken):
@@ -159,7 +210,15 @@ def load_entry_points(points: Iterable[EntryPoint]) -> Registry:
             registered.plugin.distribution = registered.distribution
         plugins.extend(found)
     plugins.sort(key=lambda p: (p.kind, p.name, p.distribution))
-    return Registry(tuple(plugins), tuple(broken))
+    known = {name for d in off for name in (d.name, f"{d.distribution}/{d.name}")}
+    unmatched = tuple(name for name in disabled if name not in known)
+    return Registry(tuple(plugins), tuple(broken), tuple(off), unmatched)
+
+
+def _disabled_among(found: list[Registered], disabled: tuple[str, ...]) -> Iterator[Disabled]:
+    for p in found:
+        if by := disabling.naming(disabled, p.distribution, p.name):
+            yield Disabled(p.name, p.distribution, p.version, by, p.kind)
 
 
 def _load(point: EntryPoint) -> list[Registered] | Broken:
@@ -186,7 +245,7 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
         return _broken(point, f"its hook raises {one_line(error)}", error)
     if not classes:
         return _broken(point, "it registers nothing; implement one of arena's hooks with @hookimpl")
-    distribution, version = _distribution(point), _version(point)
+    distribution, version = distribution_of(point), _version(point)
     return [Registered(cls, distribution, version, cls.__module__) for cls in classes]
 
 
@@ -228,10 +287,11 @@ def _hook_fault(error: PluginValidationError) -> str:
 
 def _broken(point: EntryPoint, reason: str, error: BaseException | None = None) -> Broken:
     text = "".join(traceback.format_exception(error)) if error else ""
-    return Broken(point.name, _distribution(point), _version(point), reason, text)
+    return Broken(point.name, distribution_of(point), _version(point), reason, text)
 
 
-def _distribution(point: EntryPoint) -> str:
+def distribution_of(point: EntryPoint) -> str:
+    """Return the distribution that an entry point is of, ``unknown`` where that has no name."""
     return str(point.dist.metadata["Name"] or "unknown") if point.dist else "unknown"
 
 

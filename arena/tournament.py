@@ -269,6 +269,10 @@ class _Loader:
         present = {type(entrant.plugin) for entrant in attacks}
         labels = [entrant.label for entrant in attacks]
         missing: list[Entrant[Attack]] = []
+        for lost in self.registry.disabled_baselines():
+            self.mistakes.add(
+                ("attacks",), f"'{lost.name}' is a baseline that is on every board; {lost.mend}"
+            )
         for found in self.registry.baselines():
             if found.plugin in present:
                 continue

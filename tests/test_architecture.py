@@ -20,17 +20,20 @@ LONGER = {"arena.api": 500}
 ORDER = (
     *("errors", "yamlmarks", "records", "settings", "seeds"),
     *("domain", "answers", "rowwise", "tables", "datasets"),
-    *("api", "hookspecs", "vetting", "registry", "splits", "learners"),
+    *("api", "hookspecs", "vetting", "disabling", "registry", "splits", "learners"),
     *("catalogue", "schema", "mistakes", "levels", "tournament", "pairing"),
     *("metrics", "snapshots", "meter", "oracle", "proposals", "isolation"),
     *("stage", "scoring", "match", "worker", "pools", "conformance"),
     *("build", "store", "engine"),
     *("floors", "ert", "standings", "layout", "wording", "duels", "boards"),
-    *("plot", "inspection", "forecast", "progress", "cli"),
+    *("scaffold", "packages", "plot", "inspection", "forecast", "progress", "cli"),
 )
 """A module imports only from those before it, within functions too; learners are one layer."""
 
-PACKAGES = {"arena", *(f"arena.{p}" for p in ("bundled", "conformance", "isolation", "learners"))}
+PACKAGES = {
+    "arena",
+    *(f"arena.{p}" for p in ("bundled", "conformance", "isolation", "learners", "templates")),
+}
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in (ROOT / "arena").rglob("*.py")

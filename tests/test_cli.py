@@ -495,7 +495,7 @@ def test_plugins_are_listed(shell: Shell) -> None:
 
 def test_plugins_as_json(shell: Shell) -> None:
     data = json.loads(shell("plugins", "--json")[1])
-    assert data.keys() == {"schema", "plugins", "broken"}
+    assert data.keys() == {"schema", "plugins", "broken", "disabled"}
     assert data["schema"] == 1
     common = {"kind", "name", "distribution", "version", "module", "summary", "reference"}
     own = {

@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from arena.cli import check, plugins, tournaments
+from arena.cli import check, new, packages, plugins, tournaments
 from arena.cli.output import complain
 from arena.errors import ArenaError, one_line
 
@@ -33,10 +33,17 @@ class _Examples(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option("--debug", is_flag=True, help="Print tracebacks; may stand anywhere.")
+@click.option(
+    "--disable", metavar="NAMES", help="Plugins not to load, as ARENA_DISABLE names them."
+)
 @click.version_option(package_name="extraction-arena", prog_name="arena")
 @click.pass_context
-def cli(context: click.Context, debug: bool) -> int:
+def cli(context: click.Context, debug: bool, disable: str | None) -> int:
     """Play model-extraction attacks against defended models, ranked by queries."""
+    if disable is not None:
+        from arena import disabling
+
+        context.with_resource(disabling.also(disable))
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         return 2
@@ -46,7 +53,7 @@ def cli(context: click.Context, debug: bool) -> int:
 for _command in (
     *(tournaments.run, tournaments.board, tournaments.plot, tournaments.show, tournaments.export),
     *(tournaments.validate, tournaments.schema),
-    *(plugins.plugins, check.check),
+    *(plugins.plugins, check.check, new.new, packages.install, packages.uninstall),
 ):
     cli.add_command(_command)
 

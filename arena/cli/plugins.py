@@ -6,7 +6,7 @@ import json
 
 import click
 
-from arena.cli.output import to_stdout
+from arena.cli.output import complain, to_stdout
 
 
 @click.group(invoke_without_command=True)
@@ -16,7 +16,8 @@ from arena.cli.output import to_stdout
 def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
     """List the plugins that are installed.
 
-    Those that are broken follow, with the reason; --debug prints their tracebacks.
+    Those that are broken follow, with the reason; --debug prints their tracebacks. Then those that
+    ARENA_DISABLE (or --disable) names: it lists names, or DISTRIBUTION/NAME, with commas.
 
     Examples:
 
@@ -24,14 +25,18 @@ def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
       arena plugins
       arena plugins --json
       arena plugins --requirements > requirements.txt
+      ARENA_DISABLE=eat,their-pack/probe arena plugins
       arena plugins show label-flip
     """
     from arena import catalogue
+    from arena.disabling import VARIABLE
     from arena.registry import installed
 
     if context.invoked_subcommand is not None:
         return 0
     registry = installed()
+    for name in registry.unmatched:
+        complain(f"{VARIABLE} (or --disable) names '{name}', and no plugin is called so")
     if context.obj:
         for broken in registry.broken:
             click.echo(broken.traceback, err=True)

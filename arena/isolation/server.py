@@ -21,12 +21,13 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, NoReturn
 
+from arena import disabling
 from arena.isolation import cell, folders, watch
 from arena.isolation.confinement import LINUX, Confinement, adopt_orphans
 from arena.isolation.wire import Channel, opened_window
+from arena.registry import GROUP, OURS, distribution_of
 from arena.settings import Limits
 
-_OURS = "extraction-arena"
 _WARM = (
     *("scipy.linalg", "scipy.optimize", "scipy.special", "scipy.stats"),
     *("sklearn.ensemble", "sklearn.linear_model", "sklearn.neural_network"),
@@ -119,8 +120,9 @@ def _watch(running: _Cell, control: socket.socket) -> None:
 def _warm_up() -> None:
     for name in _WARM:
         import_module(name)
-    for point in entry_points(group="arena"):
-        if point.dist is not None and point.dist.metadata["Name"] == _OURS:
+    disabled = disabling.names(disabling.wanted())
+    for point in entry_points(group=GROUP):
+        if distribution_of(point) == OURS and not disabling.naming(disabled, OURS, point.name):
             # One that is broken is told of by the registry.
             with suppress(Exception):
                 point.load()

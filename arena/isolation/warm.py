@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO
 
+from arena.disabling import VARIABLE
 from arena.errors import ArenaError
 from arena.isolation import folders, wire
 from arena.isolation.confinement import Confinement
@@ -23,7 +24,7 @@ from arena.settings import Limits
 _STARTS_WITHIN = 120.0
 """Seconds in which a server must have imported its libraries."""
 
-_KEPT = ("PATH", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX", "TMPDIR")
+_KEPT = ("PATH", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX", "TMPDIR", VARIABLE)
 _KEPT_GROUPS = ("LC_", "LD_", "DYLD_", "PYTHON", "OMP_", "OPENBLAS_", "MKL_", "NUMBA_")
 """Variables that attacks may see, and how the names of others begin."""
 
