@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, get_args
+from typing import TypeVar, get_args
 
 from arena.api import Kind, Plugin
 from arena.conformance import attacks, defenses, specifications, targets
 from arena.conformance.rules import Check, NotApplicable, Outcome, Result, run
 from arena.errors import ArenaError, closest
+
+F = TypeVar("F", bound=Callable[..., object])
 
 _OF_KIND: Mapping[Kind, tuple[Check, ...]] = {
     "attack": attacks.CHECKS,
@@ -39,7 +41,7 @@ def check(plugin: Plugin, waive: Mapping[str, str] | None = None) -> tuple[Resul
     return tuple(run(c, plugin, waived.get(c.name)) for c in checks(plugin.kind))
 
 
-def parametrize(*plugins: Plugin, waive: Mapping[str, str] | None = None) -> Any:
+def parametrize(*plugins: Plugin, waive: Mapping[str, str] | None = None) -> Callable[[F], F]:
     """Make a test of one argument, ``check``, a case for every check of every plugin.
 
     The test calls it: ``check()`` raises what the check finds, with the author's own frames. A
@@ -57,7 +59,8 @@ def parametrize(*plugins: Plugin, waive: Mapping[str, str] | None = None) -> Any
             reason = waived.get(c.name)
             marks = () if reason is None else (pytest.mark.skip(reason=f"waived: {reason}"),)
             cases.append(pytest.param(_Case(c, plugin), id=f"{plugin.name}-{c.name}", marks=marks))
-    return pytest.mark.parametrize("check", cases)
+    decorated: Callable[[F], F] = pytest.mark.parametrize("check", cases)
+    return decorated
 
 
 @dataclass(frozen=True)
