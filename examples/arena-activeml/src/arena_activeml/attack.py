@@ -61,10 +61,8 @@ class ActiveML(Attack):
         from arena_activeml import models, strategies
 
         strategies.checked(self.strategy, self.options, self.name)
-        known = models.learners(self._values)
-        if self.learner is not None and self.learner not in known:
-            near = strategies.near(self.learner, known)
-            raise ValueError(f"unknown learner '{self.learner}'; {near}")
+        if self.learner is not None:
+            models.learner(self.learner, self._values)
         if self.learner is None and self.learner_options:
             raise ValueError("'learner_options' are a learner's; name the learner, too")
         self._consulted()
@@ -91,7 +89,7 @@ class ActiveML(Attack):
         from arena_activeml import models, strategies
 
         model = self._consulted()
-        cls = models.learners(self._values)[model] if model else None
+        cls = models.learner(model, self._values) if model else None
         modelling = models.Modelling(knowledge, cls, self.learner_options)
         return strategies.Player(self.strategy, self.options, modelling, self.committee)
 
@@ -124,7 +122,7 @@ class ActiveML(Attack):
         knowledge, X, y = answered.oracle.knowledge, answered.X, answered.y
         if self.learner is None or not len(y) or (not self._values and np.all(y == y[0])):
             return recipes.fit(knowledge, X, y, rng)
-        cls = models.learners(self._values)[self.learner]
+        cls = models.learner(self.learner, self._values)
         model = models.Modelling(knowledge, cls, self.learner_options).model(rng)
         fitted = model.fit(knowledge.domain.encode(X), y.astype(np.float64))
         return models.Trained(knowledge.domain, fitted, np.float64 if self._values else np.int64)

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -19,16 +20,29 @@ from skactiveml.base import SkactivemlClassifier, SkactivemlRegressor
 from skactiveml.classifier import SklearnClassifier
 from skactiveml.regressor import SklearnRegressor
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import all_estimators
 
 from arena import Domain, Feature, Knowledge, recipes
+from arena_activeml.options import near
 
 Floats = NDArray[np.float64]
 
 AVERAGE = 3.0
 """The logit of the class predicted for a row of average margin: 95 % sure of two classes."""
 
-_WRAPPERS = frozenset({"SklearnClassifier", "SklearnRegressor", "SlidingWindowClassifier"})
+_MODULES = (
+    *("discriminant_analysis", "ensemble", "gaussian_process", "linear_model", "naive_bayes"),
+    *("neighbors", "neural_network", "svm", "tree"),
+)
+"""Where scikit-learn keeps what may be a learner."""
+
+_WRAPPERS = frozenset(
+    {
+        *("SklearnClassifier", "SlidingWindowClassifier", "SklearnRegressor"),
+        *("SklearnNormalRegressor", "StackingClassifier", "StackingRegressor"),
+        *("VotingClassifier", "VotingRegressor"),
+    }
+)
+"""What wraps other learners, which a tournament file cannot name."""
 
 
 def encoded(knowledge: Knowledge) -> Knowledge:
@@ -66,14 +80,16 @@ class RecipeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Floats) -> NDArray[Any]:
         """Predict the labels of encoded rows X (n, width)."""
-        return self.classes_[self.learned_.predict(X)]
+        labels: NDArray[Any] = self.classes_[self.learned_.predict(X)]
+        return labels
 
     def predict_proba(self, X: Floats) -> Floats:
         """Return float64 (n, k), a column a class of ``classes_``."""
         others = np.exp(-AVERAGE / self.unit_ * self.learned_.margin(X))
         P = np.repeat(others[:, None], len(self.classes_), axis=1)
         P[np.arange(len(X)), self.learned_.predict(X)] = 1.0
-        return P / P.sum(axis=1, keepdims=True)
+        P /= P.sum(axis=1, keepdims=True)
+        return P
 
 
 class RecipeRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -94,20 +110,35 @@ class RecipeRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Floats) -> Floats:
         """Predict the values of encoded rows X (n, width)."""
-        return self.learned_.predict(X)
+        values: Floats = self.learned_.predict(X)
+        return values
+
+
+def learner(name: str, values: bool) -> Any:
+    """Return the class that a learner is named by, scikit-activeml's or scikit-learn's.
+
+    Args:
+        name: the class's.
+        values: whether it is to learn values, not labels.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    known = learners(RegressorMixin if values else ClassifierMixin)
+    if name not in known:
+        raise ValueError(f"unknown learner '{name}'; {near(name, known)}")
+    return known[name]
 
 
 @cache
-def learners(values: bool) -> Mapping[str, Any]:
-    """Return the classes a learner may be named by, scikit-learn's and scikit-activeml's.
-
-    Args:
-        values: whether they are to learn values, not labels.
-    """
-    ours, kind = (regressor, "regressor") if values else (classifier, "classifier")
-    own = {name: value for name, value in vars(ours).items() if name in ours.__all__}
-    return dict(all_estimators(type_filter=kind)) | {
-        name: cls for name, cls in own.items() if isinstance(cls, type) and name not in _WRAPPERS
+def learners(kind: Any) -> Mapping[str, Any]:
+    """Return the learners that are of a kind, a mixin class of scikit-learn, by class name."""
+    modules = [classifier, regressor, *(import_module(f"sklearn.{name}") for name in _MODULES)]
+    named = [(name, getattr(m, name, None)) for m in modules for name in m.__all__]
+    return {
+        name: cls
+        for name, cls in named
+        if isinstance(cls, type) and issubclass(cls, kind) and name not in _WRAPPERS
     }
 
 

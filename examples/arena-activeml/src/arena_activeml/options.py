@@ -1,8 +1,10 @@
-"""Parameters that belong to somebody else's class, by name."""
+"""Parameters that belong to somebody else's class, and names that come close to one."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -17,3 +19,12 @@ class Options(dict[str, Any]):
 
 Named = Annotated[dict[str, Any], AfterValidator(Options)]
 """A parameter that is a mapping from names to JSON values."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Say which of the known names come close, as the end of a sentence."""
+    names = sorted(known)
+    found = get_close_matches(name, names, n=3, cutoff=0.5)
+    if found:
+        return "did you mean " + " or ".join(f"'{n}'" for n in found) + "?"
+    return "known are: " + (", ".join(names) if names else "none")

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -21,8 +20,8 @@ from skactiveml import pool
 from skactiveml.base import SingleAnnotatorPoolQueryStrategy
 
 from arena import Domain, Feature, Knowledge
-from arena_activeml.models import Modelling, learners, seeded
-from arena_activeml.options import Options
+from arena_activeml.models import Modelling, learner, seeded
+from arena_activeml.options import Options, near
 
 Floats = NDArray[np.float64]
 
@@ -172,18 +171,9 @@ def checked(name: str, options: Mapping[str, Any], attack: str) -> None:
             )
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """Say which of the known names come close, as the end of a sentence."""
-    names = sorted(known)
-    found = get_close_matches(name, names, n=3, cutoff=0.5)
-    if found:
-        return "did you mean " + " or ".join(f"'{n}'" for n in found) + "?"
-    return "known are: " + (", ".join(names) if names else "none")
-
-
 @cache
 def consulted(
-    name: str, options: Options, values: bool, learner: str | None, settings: Options, batch: int
+    name: str, options: Options, values: bool, model: str | None, settings: Options, batch: int
 ) -> str | None:
     """Find the first model that a strategy takes, by rehearsal.
 
@@ -191,7 +181,7 @@ def consulted(
         name: the strategy's.
         options: its parameters.
         values: whether answers are values, not labels.
-        learner: the class name of the only model to try; None for any.
+        model: the class name of the only model to try; None for any.
         settings: its parameters.
         batch: how many rows must be chosen at a time.
 
@@ -202,14 +192,14 @@ def consulted(
         ValueError: it takes none of them, or refuses its options.
     """
     refusals = []
-    for model in [learner] if learner else [None, *(_REGRESSORS if values else _CLASSIFIERS)]:
-        modelling = Modelling(_toy(values), learners(values)[model] if model else None, settings)
+    for tried in [model] if model else [None, *(_REGRESSORS if values else _CLASSIFIERS)]:
+        cls = learner(tried, values) if tried else None
         try:
-            _rehearse(Player(name, options, modelling, committee=2), batch)
+            _rehearse(Player(name, options, Modelling(_toy(values), cls, settings), 2), batch)
         except Exception as error:
             refusals.append(" ".join(str(error).split()))
         else:
-            return model
+            return tried
     raise ValueError(f"strategy '{name}' refuses to play: {refusals[0]}")
 
 
