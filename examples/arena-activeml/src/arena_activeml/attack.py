@@ -112,7 +112,10 @@ class ActiveML(Attack):
             rows = candidates.draw(self.pool)
             Z = domain.encode(np.concatenate([answered.X, rows]))
             most = min(n, oracle.remaining, self.pool)
-            chosen = player.choose(Z, answered.y.astype(np.float64), most, choices)
+            chosen = player.choose(Z, answered.y.astype(np.float64), most, choices)[:most]
+            if not len(chosen):
+                # Some share a batch among regions, and round every share of a small one to none.
+                chosen = choices.integers(self.pool, size=1)
             candidates.remove(chosen)
             answered.ask(rows[chosen])
 

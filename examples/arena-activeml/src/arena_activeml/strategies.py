@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -80,18 +81,20 @@ class Player:
             rng: seeds the strategy and its models.
 
         Returns:
-            int64 (n,), which rows of the pool, the first of them 0.
+            int64 (<= n,), which rows of the pool, the first of them 0.
         """
         # A new one every time: some keep what they know of a pool, and this is another.
         strategy = self._made(self.name, self.options, rng)
         unknown = np.full(len(Z) - len(y), np.nan)
-        given = {
-            name: value
-            for needed in needs(self.name, self.options)
-            for name, value in self._supply(needed, Z[: len(y)], y, rng).items()
-        }
-        chosen = strategy.query(X=Z, y=np.append(y, unknown), batch_size=n, **given)
-        return np.asarray(chosen, dtype=np.int64) - len(y)
+        with _global_state(rng):
+            given = {
+                name: value
+                for needed in needs(self.name, self.options)
+                for name, value in self._supply(needed, Z[: len(y)], y, rng).items()
+            }
+            chosen = strategy.query(X=Z, y=np.append(y, unknown), batch_size=n, **given)
+        # Some give a column, and may choose fewer than they were asked for.
+        return np.asarray(chosen, dtype=np.int64).ravel() - len(y)
 
     def _supply(self, needed: str, Z: Floats, y: Floats, rng: Generator) -> dict[str, Any]:
         if needed == "ensemble":
@@ -107,6 +110,17 @@ class Player:
         if "classes" in inspect.signature(cls).parameters:
             values["classes"] = self.modelling.classes
         return seeded(cls, values, rng)
+
+
+@contextmanager
+def _global_state(rng: Generator) -> Iterator[None]:
+    """Seed numpy's global state, from which some strategies cluster, and put it back after."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(int(rng.integers(2**31)))  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def named(value: Any) -> tuple[str, Mapping[str, Any]]:
