@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from arena_activeml.attack import ActiveML
 from conftest import Recorder, Runner
+from listed import PLAYABLE, parameters
 
 FILE = """
 name: small
@@ -47,6 +48,28 @@ def test_queries_on_record_are_those_asked(run_arena: Runner, tmp_path: Path) ->
             list(plugin.extract(oracle, np.random.default_rng(0)))
             assert record["calls"] == len(oracle.asked) == 7
             assert record["queries"] == oracle.spent
+
+
+@pytest.mark.parametrize(
+    ("attack", "target", "metric"),
+    [
+        ("activeml", {"logistic": {"dataset": "pima"}}, "fidelity"),
+        ("activeml-regression", {"linear-regression": {"dataset": "diabetes"}}, "r2"),
+    ],
+)
+def test_every_strategy_plays_in_a_cell(
+    attack: str, target: dict[str, Any], metric: str, run_arena: Runner, tmp_path: Path
+) -> None:
+    """Closed off as cells are, every one that plays spends its budget."""
+    playable = [strategy for name, strategy in PLAYABLE if name == attack]
+    entries = [{attack: parameters(attack, name), "label": f"activeml {name}"} for name in playable]
+    terms = {"budget": 24, "repetitions": 1, "targets": [target], "attacks": entries}
+    goal = {"metric": metric, "reach": [0.8], "size": 400}
+    (tmp_path / "every.yaml").write_text(json.dumps(terms | {"goal": goal}), encoding="utf-8")
+    run_arena("run", "every.yaml", "--quiet")
+    found = records(run_arena, tmp_path / "runs" / "every")
+    ends = {name: (record["queries"], record["reason"]) for name, record in found.items()}
+    assert ends == {f"activeml {name}": (24, "") for name in playable}
 
 
 def test_the_same_file_gives_the_same_records(run_arena: Runner, tmp_path: Path) -> None:

@@ -7,66 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arena_activeml.attack import ActiveML, ActiveMLRegression
-from arena_activeml.strategies import INNER, SUPPLIED, strategies
+from arena_activeml.attack import ActiveML
+from arena_activeml.strategies import INNER, strategies
 from conftest import Recorder
+from listed import EVERY, NO_ATTACK, PLAYABLE, made
 from numpy.random import Generator
 from pydantic import ValidationError
 
 BUDGET = 24
-
-NO_REGRESSOR = "needs 'reg'"
-NO_CLASSIFIER = "needs 'clf'"
-NO_CLASSES = "needs 'classes'"
-ABSTRACT = "needs 'enforce_mapping'"
-CLASSIFIERS_ONLY = "refuses to play: `ensemble` must"
-WANTS_SPREAD = "refuses to play: For regression, `predict` must return uncertainties"
-
-NO_ATTACK = {
-    "activeml": {
-        "ExpectedErrorReduction": ABSTRACT,
-        "ExpectedModelChangeMaximization": NO_REGRESSOR,
-        "ExpectedModelOutputChange": NO_REGRESSOR,
-        "ExpectedModelVarianceReduction": NO_REGRESSOR,
-        "GreedySamplingTarget": NO_REGRESSOR,
-        "KLDivergenceMaximization": NO_REGRESSOR,
-        "RegressionTreeBasedAL": NO_REGRESSOR,
-    },
-    "activeml-regression": {
-        "Badge": NO_CLASSIFIER,
-        "BatchBALD": CLASSIFIERS_ONLY,
-        "Clue": WANTS_SPREAD,
-        "ContrastiveAL": NO_CLASSIFIER,
-        "CostEmbeddingAL": NO_CLASSES,
-        "DropQuery": NO_CLASSIFIER,
-        "EpistemicUncertaintySampling": NO_CLASSIFIER,
-        "ExpectedErrorReduction": ABSTRACT,
-        "Falcun": NO_CLASSIFIER,
-        "FourDs": NO_CLASSIFIER,
-        "GreedyBALD": CLASSIFIERS_ONLY,
-        "MonteCarloEER": NO_CLASSIFIER,
-        "ProbabilisticAL": NO_CLASSIFIER,
-        "Quire": NO_CLASSES,
-        "UncertaintySampling": NO_CLASSIFIER,
-        "ValueOfInformationEER": NO_CLASSIFIER,
-    },
-}
-"""What cannot be an attack as it is, and why."""
-
-ATTACKS = {attack.name: attack for attack in (ActiveML, ActiveMLRegression)}
-EVERY = [(attack, name) for attack in SUPPLIED for name in strategies()]
-
-
-def made(attack: str, strategy: str, **parameters: Any) -> ActiveML:
-    """Make an attack that is played quickly; a strategy that wraps another is given one."""
-    wraps = "Wrapper" in strategy
-    # It chooses one row at a time.
-    single = {"batch": 1, "growth": 0.0} if strategy.startswith("Parallel") else {}
-    if wraps:
-        inner = {"activeml": "UncertaintySampling", "activeml-regression": "GreedySamplingTarget"}
-        parameters = {"options": {INNER: inner[attack]}} | parameters
-    few = {"start": 10, "pool": 12, "batch": 4} | single
-    return ATTACKS[attack](strategy=strategy, **few | parameters)
 
 
 def asked(attack: ActiveML, rng: Generator, **told: Any) -> np.ndarray[Any, Any]:
@@ -98,9 +46,7 @@ def test_what_is_listed_exists() -> None:
         assert listed.keys() <= strategies().keys()
 
 
-@pytest.mark.parametrize(
-    ("attack", "strategy"), [(a, s) for a, s in EVERY if s not in NO_ATTACK[a]]
-)
+@pytest.mark.parametrize(("attack", "strategy"), PLAYABLE)
 def test_queries_come_from_the_generator_alone(attack: str, strategy: str) -> None:
     """The same seed asks the same rows, whatever numpy's global state; another seed asks others."""
     plugin = made(attack, strategy)
