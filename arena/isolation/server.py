@@ -120,6 +120,9 @@ def _watch(running: _Cell, control: socket.socket) -> None:
 def _warm_up() -> None:
     for name in _WARM:
         import_module(name)
+    # At its first use of one scikit-learn looks its libraries up in /proc, closed to cells; it
+    # remembers what it found.
+    import_module("sklearn.metrics").pairwise_distances_argmin([[0.0]], [[0.0]])
     disabled = disabling.names(disabling.wanted())
     for point in entry_points(group=GROUP):
         if distribution_of(point) == OURS and not disabling.naming(disabled, OURS, point.name):

@@ -82,6 +82,20 @@ class Chatty(Attack):
         yield Guess(int(kept.size < 0))
 
 
+class Clustering(Attack):
+    """Asks the centres that scikit-learn finds, which looks for its threads first."""
+
+    name = "clustering"
+
+    def extract(self, oracle: Oracle, rng: Generator) -> Iterator[Surrogate]:
+        from sklearn.cluster import KMeans
+
+        domain = oracle.knowledge.domain
+        found = KMeans(4, n_init=1, random_state=0).fit(domain.sample(20, rng))
+        oracle.ask(domain.project(found.cluster_centers_))
+        yield Guess(0)
+
+
 class Plain(Toy):
     """A toy of its own name."""
 

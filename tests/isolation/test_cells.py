@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 from conftest import Runner, Writer
-from greedy import Chatty, Greedy, registry
+from greedy import Chatty, Clustering, Greedy, registry
 from playground import Fitter, export, tournament
 from sites import Site
 
@@ -159,6 +159,14 @@ def test_limits_of_a_tournament_that_is_made_in_python(tmp_path: Path, here: Any
         Status.TIMED_OUT,
         Status.EXHAUSTED,
     ]
+
+
+def test_what_reads_of_its_threads_in_proc_plays_in_a_cell(tmp_path: Path, here: Any) -> None:
+    results = play(tournament([Clustering()]), tmp_path, isolation="cell", executor=here)
+    [entry] = results.entries
+    assert entry.record is not None
+    assert (entry.record.status, entry.record.reason) == (Status.FINISHED, "")
+    assert entry.record.queries == 4
 
 
 # ------------------------------------------------------------------------------- whole commands

@@ -1,0 +1,1 @@
+"""Query strategies of scikit-activeml as attacks of arena."""
