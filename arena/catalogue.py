@@ -15,7 +15,8 @@ SCHEMA = 1
 def catalogue(registry: Registry) -> dict[str, Any]:
     """Return every plugin and every broken entry point, JSON-able.
 
-    ``{"schema": 1, "plugins": [...], "broken": [{entry_point, distribution, version, reason}]}``,
+    ``{"schema": 1, "plugins": [...], "broken": [{entry_point, distribution, version, reason,
+    place}]}``,
     a plugin as in `describe`.
     """
     return {
@@ -53,6 +54,7 @@ def _describe_broken(broken: Broken) -> dict[str, str]:
         "distribution": broken.distribution,
         "version": broken.version,
         "reason": broken.reason,
+        "place": broken.place,
     }
 
 
@@ -117,7 +119,7 @@ def listing(registry: Registry) -> str:
     ]
     text = tabulate(rows, headers=("kind", "name", "summary", "from"), tablefmt="simple")
     for b in registry.broken:
-        text += f"\nbroken: '{b.entry_point}' of {b.distribution} {b.version}: {b.reason}"
+        text += f"\nbroken: '{b.entry_point}' of {b.distribution} {b.version}: {b.told}"
     return text + "\n"
 
 

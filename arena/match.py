@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -23,6 +22,7 @@ from arena.seeds import digest, generator
 from arena.snapshots import RuleBroken, Snapshot
 from arena.splits import training_rows
 from arena.stage import Stage
+from arena.traces import failure
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _played(spec: MatchSpec, stage: Stage, build: str, seat: Seat) -> tuple[Reco
             raise
         what = str(error) if isinstance(error, Unanswerable) else f"raises {one_line(error)}"
         record = replace(record, reason=f"the defence {what}")
-        return record, _diagnostics(started, traceback.format_exc(), seat)
+        return record, _diagnostics(started, failure(error), seat)
     knowledge = _knowledge(spec, stage, record.seeds["public"])
     door = Door(stage.victim, sessions, knowledge, spec.budget, spec.checkpoints)
     kept: list[_Kept] = []

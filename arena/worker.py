@@ -11,7 +11,6 @@ import signal
 import sys
 import tempfile
 import threading
-import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +30,7 @@ from arena.pairing import MatchSpec, TargetSpec
 from arena.records import Diagnostics, Record, Status
 from arena.settings import Isolation
 from arena.stage import Stage, prepare
+from arena.traces import failure
 
 PARTIAL = ".partial"
 """What the name of a stage ends in while it is written."""
@@ -116,7 +116,7 @@ def train(spec: bytes, path: Path) -> str:
         if is_interrupt(error):
             raise
         sentence = str(error) if isinstance(error, ArenaError) else one_line(error)
-        return f"{sentence}\n{traceback.format_exc()}"
+        return f"{sentence}\n{failure(error)}"
     return ""
 
 

@@ -18,7 +18,7 @@ LONGER = {"arena.api": 500}
 """What a plugin author reads is kept in one place."""
 
 ORDER = (
-    *("errors", "yamlmarks", "records", "settings", "seeds"),
+    *("errors", "traces", "yamlmarks", "records", "settings", "seeds"),
     *("domain", "answers", "rowwise", "tables", "datasets"),
     *("api", "hookspecs", "vetting", "registry", "splits", "learners"),
     *("catalogue", "schema", "mistakes", "levels", "tournament", "pairing"),

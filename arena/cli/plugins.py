@@ -16,7 +16,7 @@ from arena.cli.output import to_stdout
 def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
     """List the plugins that are installed.
 
-    Those that are broken follow, with the reason; --debug prints their tracebacks.
+    Those that are broken follow, with the reason and its place; --debug prints their tracebacks.
 
     Examples:
 
@@ -28,13 +28,14 @@ def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
     """
     from arena import catalogue
     from arena.registry import installed
+    from arena.traces import whole
 
     if context.invoked_subcommand is not None:
         return 0
     registry = installed()
     if context.obj:
         for broken in registry.broken:
-            click.echo(broken.traceback, err=True)
+            click.echo(whole(broken.traceback), err=True)
     if requirements:
         to_stdout(catalogue.requirements(registry))
         return 0
