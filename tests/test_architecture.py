@@ -23,7 +23,7 @@ ORDER = (
     *("api", "hookspecs", "vetting", "registry", "splits", "learners"),
     *("catalogue", "schema", "mistakes", "levels", "tournament", "pairing"),
     *("metrics", "snapshots", "meter", "oracle", "proposals", "isolation"),
-    *("stage", "scoring", "match", "worker", "pools"),
+    *("watching", "stage", "scoring", "match", "worker", "pools"),
     *("build", "store", "engine"),
     *("floors", "ert", "standings", "layout", "wording", "duels", "boards"),
     *("plot", "inspection", "forecast", "progress", "cli"),
