@@ -93,8 +93,14 @@ def trace_lines(text: str, debug: bool) -> list[str]:
 
 def export_lines(store: Store) -> Iterator[str]:
     """Yield every match as a JSON object, in the tournament's order; times are left out."""
+    for match in exported(store):
+        yield json.dumps(match, sort_keys=True, ensure_ascii=False)
+
+
+def exported(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield every match, JSON-able, in the tournament's order; times are left out."""
     for entry, key, specification in _matches(store):
-        data: dict[str, Any] = {
+        yield {
             "schema": 1,
             "match": key[0],
             "build": key[2],
@@ -103,7 +109,6 @@ def export_lines(store: Store) -> Iterator[str]:
             "skipped": entry.skipped,
             "record": asdict(entry.record) if entry.record else None,
         }
-        yield json.dumps(data, sort_keys=True, ensure_ascii=False)
 
 
 def _matches(store: Store) -> list[tuple[Entry, Key, dict[str, Any]]]:

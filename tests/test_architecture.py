@@ -21,12 +21,12 @@ ORDER = (
     *("errors", "traces", "yamlmarks", "records", "settings", "seeds"),
     *("domain", "answers", "rowwise", "tables", "datasets"),
     *("api", "hookspecs", "vetting", "registry", "splits", "learners"),
-    *("catalogue", "schema", "mistakes", "levels", "tournament", "pairing"),
+    *("catalogue", "schema", "mistakes", "levels", "tournament", "arguments", "pairing"),
     *("metrics", "snapshots", "meter", "oracle", "proposals", "isolation"),
     *("watching", "stage", "scoring", "match", "worker", "pools"),
     *("build", "store", "engine"),
     *("floors", "ert", "standings", "layout", "wording", "duels", "boards"),
-    *("plot", "inspection", "forecast", "progress", "cli"),
+    *("plot", "sketch", "inspection", "forecast", "progress", "debugging", "single", "cli"),
 )
 """A module imports only from those before it, within functions too; learners are one layer."""
 

@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from arena.cli import plugins, tournaments
+from arena.cli import play, plugins, tournaments
 from arena.cli.output import complain
 from arena.errors import ArenaError, one_line
 
@@ -46,6 +46,7 @@ def cli(context: click.Context, debug: bool) -> int:
 for _command in (
     *(tournaments.run, tournaments.board, tournaments.plot, tournaments.show, tournaments.export),
     *(tournaments.validate, tournaments.schema),
+    play.play,
     plugins.plugins,
 ):
     cli.add_command(_command)
