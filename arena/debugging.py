@@ -9,6 +9,7 @@ from pdb import Pdb
 from types import FrameType, TracebackType
 from typing import Any
 
+from arena.errors import OracleClosed
 from arena.traces import frames, innermost, raised
 
 _DEBUGGERS = frozenset({"builtins.breakpoint", "pdb.Pdb"})
@@ -17,11 +18,11 @@ _DEBUGGERS = frozenset({"builtins.breakpoint", "pdb.Pdb"})
 def post_mortem(error: BaseException) -> None:
     """Debug what a plugin has raised, from the last frame of its own; say so where there is none.
 
-    What arena raised because of it is left out; so is what ended a debugger.
+    What arena raised because of it is left out, in an attack too; so is what ended a debugger.
     """
     found = raised(error)
     own = innermost(found)
-    if isinstance(found, BdbQuit):
+    if isinstance(found, BdbQuit | OracleClosed):
         return
     if own is None:
         print("arena: no line of a plugin raised this; there is nothing to debug", file=sys.stderr)

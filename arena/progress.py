@@ -15,12 +15,14 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from arena.records import Goal, Record
 from arena.sketch import sketch
 from arena.watching import Journal, Reading
+
+_WIDTH = 60
+"""Characters of the bar of one match."""
 
 
 class LiveProgress:
@@ -116,7 +118,7 @@ class LiveMatch:
 
     def training(self, done: int, total: int) -> None:
         """``done`` of ``total`` targets are trained."""
-        self._state = "the target is trained" if done < total else ""
+        self._state = "training the target" if done < total else ""
 
     def playing(self, done: int, total: int, record: Record | None) -> None:
         """``done`` of ``total`` matches are played, ``record`` the last of them."""
@@ -137,7 +139,9 @@ class LiveMatch:
             lines += [Text(f"{told}; scored: {len(read.curve)} of {read.snapshots} surrogates")]
             lines += [Text(line, no_wrap=True) for line in sketch(read.curve, self._goal)]
         else:
-            lines += [ProgressBar(self._budget, read.spent, width=60)]
+            done = _WIDTH * read.spent // self._budget
+            left = ("━" * (_WIDTH - done), "bright_black")
+            lines += [Text.assemble(("━" * done, "cyan"), left)]
             lines += [Text(f"{told}; surrogates are scored when the attack has ended")]
         return Group(*lines)
 
