@@ -31,6 +31,7 @@ BINARY = "svm-rbf:dataset=pima,gamma=0.125"
 
 PLUGINS = '''
 import random
+from fractions import Fraction
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class Trips(Attack):
 
 
 def deeper(n):
-    return [].index(n)
+    return Fraction(n, 0)
 
 
 class Surrogate:
@@ -272,7 +273,10 @@ def test_every_mistake_is_told_in_the_order_of_the_arguments() -> None:
 
 
 def test_a_summary_says_what_was_reached_and_what_it_cost(run_arena: Runner) -> None:
-    done = run_arena("play", "eat", BINARY, "--budget", 60, "--goal", "reach=[0.5,0.99]")
+    done = run_arena(
+        *("play", "eat", BINARY, "--budget", 60, "--goal", "reach=[0.5,0.99]"),
+        *("--isolation", "none"),
+    )
     assert (done.returncode, done.stderr) == (0, "")
     text = done.stdout
     assert text.startswith("eat against none on svm-rbf pima(gamma=0.125)\n")
@@ -297,8 +301,8 @@ def test_only_results_are_on_standard_output(play: Play, isolation: str) -> None
     done = play("trips", TARGET, "--json", "--isolation", isolation)
     found = json.loads(done.stdout)
     assert done.returncode == 1
-    assert found["record"]["reason"] == "trips: ValueError: 42 is not in list"
-    assert frames(found["traceback"]) == ["extract", "deeper"]
+    assert found["record"]["reason"] == "trips: ZeroDivisionError: Fraction(42, 0)"
+    assert frames(found["traceback"]) == ["extract", "deeper", "__new__"]
     printed = found["output"] if isolation == "cell" else done.stderr
     assert printed == "I am asking\n"
 
@@ -306,7 +310,7 @@ def test_only_results_are_on_standard_output(play: Play, isolation: str) -> None
 @pytest.mark.parametrize(
     ("words", "status", "wanted"),
     [
-        (["trips", TARGET], "failed", ["extract", "deeper"]),
+        (["trips", TARGET], "failed", ["extract", "deeper", "__new__"]),
         (["trips:at=predict", TARGET], "broke-a-rule", ["predict"]),
         (["trips", TARGET, "falls"], "void", ["answer"]),
     ],
@@ -314,11 +318,11 @@ def test_only_results_are_on_standard_output(play: Play, isolation: str) -> None
 def test_a_trace_begins_at_the_authors_line(
     words: list[str], status: str, wanted: list[str], play: Play
 ) -> None:
-    done = play(*words)
+    done = play(*words, "--isolation", "none")
     assert done.returncode == 1
     assert f"status   {status}\n" in done.stdout
     assert frames(done.stdout) == wanted
-    whole = frames(play(*words, "--debug").stdout)
+    whole = frames(play(*words, "--isolation", "none", "--debug").stdout)
     assert len(whole) > len(wanted)
     assert set(wanted) < set(whole)
 
@@ -376,7 +380,7 @@ def test_pdb_stops_at_the_authors_line(play: Play) -> None:
     assert "(Pdb) 43" in done.stderr
     assert "Oldest frame" in done.stderr
     assert done.stdout.startswith("trips against none on")
-    assert frames(done.stdout) == ["extract", "deeper"]
+    assert frames(done.stdout) == ["extract", "deeper", "__new__"]
 
 
 def test_pdb_opens_once_at_a_defence_that_raises(play: Play) -> None:
@@ -398,6 +402,19 @@ def test_a_breakpoint_opens_in_an_attack(option: list[str], play: Play) -> None:
     done = play("trips:at=breakpoint", TARGET, *option, input="p X.shape\np oracle.spent\nc\n")
     assert done.returncode == 0
     assert "(Pdb) (5, 4)\n(Pdb) 5\n" in done.stderr
+
+
+def test_a_debugger_is_told_of_before_it_opens() -> None:
+    code = (
+        "import pdb; from arena.debugging import before_any_debugger;"
+        "before_any_debugger(lambda: print('told'));"
+        "print('not yet'); {}"
+    )
+    for opened in ("breakpoint()", "pdb.set_trace()"):
+        command = [sys.executable, "-c", code.format(opened)]
+        done = subprocess.run(command, input="c\n", capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("not yet\ntold\n")
+        assert "Pdb" in done.stdout
 
 
 # ---------------------------------------------------------------------------- curves and journals
