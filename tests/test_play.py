@@ -437,10 +437,11 @@ def test_a_sketch_rises_as_its_curve_does() -> None:
 
 def test_a_sketch_of_errors_falls() -> None:
     goal = Goal("geometric-error", reach=(0.01,))
-    lines = sketch([Checkpoint(1, 1, (0.5,)), Checkpoint(9, 2, (0.0,))], goal)
+    lines = sketch([Checkpoint(1, 1, (0.1,)), Checkpoint(9, 2, (0.001,))], goal, height=11)
     dots = [i for i, line in enumerate(lines) if "•" in line]
-    assert dots == [0, 11]
-    assert lines[0].index("•") < lines[11].index("•")
+    assert dots == [0, 10]
+    assert lines[0].index("•") < lines[10].index("•")
+    assert lines[5] == "    0.01 │" + "┈" * 60
 
 
 def test_what_was_not_scored_is_not_drawn() -> None:
