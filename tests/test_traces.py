@@ -10,9 +10,10 @@ import numpy as np
 import playground
 import pytest
 from numpy.random import Generator
+from numpy.typing import NDArray
 from sites import Site
 
-from arena import Attack, Oracle, Surrogate
+from arena import Attack, Defense, Oracle, Surrogate, Target
 from arena.engine import play
 from arena.inspection import match_page
 from arena.store import Store
@@ -41,8 +42,8 @@ class Clumsy(Attack):
 
 
 class Stumbles:
-    def predict(self, X: object) -> object:
-        return {}["lost"]
+    def predict(self, X: NDArray[np.float64]) -> NDArray[np.int64]:
+        raise KeyError("lost")
 
 
 def files(text: str) -> list[str]:
@@ -76,9 +77,7 @@ def test_a_failed_attacks_trace_begins_in_its_file(
         (playground.Open(), misbehaving.BadTarget(how="raises")),
     ],
 )
-def test_so_does_a_defences_and_a_targets(
-    defense: playground.Defense, target: playground.Target, tmp_path: Path
-) -> None:
+def test_so_does_a_defences_and_a_targets(defense: Defense, target: Target, tmp_path: Path) -> None:
     t = playground.tournament([playground.Fitter()], [defense], [target])
     entry = play(t, tmp_path, workers=1).entries[0]
     assert entry.record is not None
