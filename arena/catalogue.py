@@ -16,9 +16,9 @@ SCHEMA = 1
 def catalogue(registry: Registry) -> dict[str, Any]:
     """Return every plugin, every broken entry point and what is disabled, JSON-able.
 
-    ``{"schema": 1, "plugins": [...], "broken": [{entry_point, distribution, version, reason}],
-    "disabled": [{name, kind, distribution, version, by}]}``, a plugin as in `describe`; ``kind`` is
-    null where nothing was imported.
+    ``{"schema": 1, "plugins": [...], "broken": [{entry_point, distribution, version, reason,
+    place}], "disabled": [{name, kind, distribution, version, by}]}``, a plugin as in `describe`;
+    ``kind`` is null where nothing was imported.
     """
     return {
         "schema": SCHEMA,
@@ -56,6 +56,7 @@ def _describe_broken(broken: Broken) -> dict[str, str]:
         "distribution": broken.distribution,
         "version": broken.version,
         "reason": broken.reason,
+        "place": broken.place,
     }
 
 
@@ -130,7 +131,7 @@ def listing(registry: Registry) -> str:
     ]
     text = tabulate(rows, headers=("kind", "name", "summary", "from"), tablefmt="simple")
     for b in registry.broken:
-        text += f"\nbroken: '{b.entry_point}' of {b.distribution} {b.version}: {b.reason}"
+        text += f"\nbroken: '{b.entry_point}' of {b.distribution} {b.version}: {b.told}"
     for d in registry.disabled:
         text += f"\ndisabled: '{d.name}' of {d.distribution} {d.version}; {d.mend}"
     return text + "\n"

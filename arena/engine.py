@@ -25,6 +25,7 @@ from arena.registry import installed
 from arena.settings import Isolation
 from arena.store import Key, Store, made
 from arena.tournament import Tournament
+from arena.watching import Journal
 
 
 class Progress(Protocol):
@@ -75,7 +76,8 @@ def play(
     retry: bool = False,
     progress: Progress | None = None,
     isolation: Isolation | None = None,
-    executor: ExecutorFactory = process_pool,
+    executor: ExecutorFactory | None = process_pool,
+    journal: Journal | None = None,
 ) -> Results:
     """Play every match of a tournament that its folder does not hold yet.
 
@@ -88,7 +90,9 @@ def play(
         retry: play again what failed through an attack's fault.
         progress: is told how the run goes on.
         isolation: where attacks run, in place of the tournament's.
-        executor: makes the executor for a number of workers.
+        executor: makes the executor for a number of workers; None: this very thread plays, so that
+            debuggers find it.
+        journal: is told how every match goes on; for runs of one match.
 
     Returns:
         Every match of the tournament, with its record where it has been played.
@@ -109,7 +113,8 @@ def play(
             _clear_partial_stages(folder)
             where = isolation or tournament.isolation
             hidden = _hidden(tournament, folder)
-            _Run(store, workers or cores(), executor, tell, where, hidden).play(todo)
+            run = _Run(store, workers or cores(), executor, tell, where, hidden, journal)
+            run.play(todo)
         folders.sweep()
         return store.results()
 
@@ -138,10 +143,11 @@ class _Run:
         self,
         store: Store,
         workers: int,
-        executor: ExecutorFactory,
+        executor: ExecutorFactory | None,
         progress: Progress,
         isolation: Isolation,
         hidden: tuple[Path, ...],
+        journal: Journal | None,
     ) -> None:
         self.store = store
         self.workers = workers
@@ -149,6 +155,7 @@ class _Run:
         self.progress = progress
         self.isolation = isolation
         self.hidden = hidden
+        self.journal = journal
         self.warned = False
 
     def play(self, jobs: Sequence[Job]) -> None:
@@ -169,7 +176,8 @@ class _Run:
 
     def submit(self, pool: Executor, job: Job) -> Future[Any]:
         spec = _pickled(job.spec.sealed())
-        return pool.submit(worker.play_on, spec, job.path, job.key[2], self.isolation, self.hidden)
+        where = self.isolation, self.hidden
+        return pool.submit(worker.play_on, spec, job.path, job.key[2], *where, self.journal)
 
     def warn(self, unenforced: str) -> None:
         """Say once what this machine cannot enforce."""

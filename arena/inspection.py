@@ -13,6 +13,7 @@ from arena.errors import ArenaError
 from arena.layout import clean
 from arena.records import Entry, Record
 from arena.store import Key, Store
+from arena.traces import authors, whole
 
 _SHOWN = 8
 """Digits of a match's identifier that lists print; any unique beginning will do."""
@@ -36,8 +37,14 @@ def match_list(store: Store) -> str:
     return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True) + "\n"
 
 
-def match_page(store: Store, match: str, show_traceback: bool) -> str:
+def match_page(store: Store, match: str, show_traceback: bool, debug: bool = False) -> str:
     """Render one match whole: specification, end, curve; its traceback on request.
+
+    Args:
+        store: where it is.
+        match: how its identifier begins.
+        show_traceback: whether to print the traceback, from the author's first line on.
+        debug: whether to print it with the frames of arena.
 
     Raises:
         ArenaError: no match, or more than one, begins so.
@@ -67,9 +74,9 @@ def match_page(store: Store, match: str, show_traceback: bool) -> str:
         memory = f"{diagnostics.peak_memory:.0f} MiB"
         lines += ["", f"took {diagnostics.seconds:.3f} s, {memory} at most in its process"]
         if diagnostics.traceback:
-            text = [_printable(line) for line in diagnostics.traceback.splitlines()]
-            shown = text if show_traceback else ["(a traceback is stored: --traceback)"]
-            lines += ["", *shown]
+            shown = show_traceback or debug
+            text = trace_lines(diagnostics.traceback, debug)
+            lines += ["", *(text if shown else ["(a traceback is stored: --traceback)"])]
         if diagnostics.output:
             lines += ["", "it printed:", *map(clean, diagnostics.output.splitlines())]
         if diagnostics.unenforced:
@@ -78,14 +85,22 @@ def match_page(store: Store, match: str, show_traceback: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _printable(line: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in line)
+def trace_lines(text: str, debug: bool) -> list[str]:
+    """Return the printable lines of a stored traceback, with the frames of arena if asked."""
+    lines = (whole if debug else authors)(text).splitlines()
+    return ["".join(c if c.isprintable() else "?" for c in line) for line in lines]
 
 
 def export_lines(store: Store) -> Iterator[str]:
     """Yield every match as a JSON object, in the tournament's order; times are left out."""
+    for match in exported(store):
+        yield json.dumps(match, sort_keys=True, ensure_ascii=False)
+
+
+def exported(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield every match, JSON-able, in the tournament's order; times are left out."""
     for entry, key, specification in _matches(store):
-        data: dict[str, Any] = {
+        yield {
             "schema": 1,
             "match": key[0],
             "build": key[2],
@@ -94,7 +109,6 @@ def export_lines(store: Store) -> Iterator[str]:
             "skipped": entry.skipped,
             "record": asdict(entry.record) if entry.record else None,
         }
-        yield json.dumps(data, sort_keys=True, ensure_ascii=False)
 
 
 def _matches(store: Store) -> list[tuple[Entry, Key, dict[str, Any]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-import traceback
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -23,6 +23,8 @@ from arena.seeds import digest, generator
 from arena.snapshots import RuleBroken, Snapshot
 from arena.splits import training_rows
 from arena.stage import Stage
+from arena.traces import failure
+from arena.watching import Journal
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,11 @@ class _Kept:
 
 
 def play(
-    spec: MatchSpec, stage: Stage, build: str, seat: Seat | None = None
+    spec: MatchSpec,
+    stage: Stage,
+    build: str,
+    seat: Seat | None = None,
+    journal: Journal | None = None,
 ) -> tuple[Record, Diagnostics]:
     """Play one match to its end, then score what the attack proposed.
 
@@ -45,15 +51,18 @@ def play(
         stage: its target, trained.
         build: of what plays.
         seat: where the attack runs; this process by default.
+        journal: is told how the match goes on.
     """
     seat = seat or InProcess(spec, len(stage.victim.classes))
     try:
-        return _played(spec, stage, build, seat)
+        return _played(spec, stage, build, seat, journal)
     finally:
         seat.leave()
 
 
-def _played(spec: MatchSpec, stage: Stage, build: str, seat: Seat) -> tuple[Record, Diagnostics]:
+def _played(
+    spec: MatchSpec, stage: Stage, build: str, seat: Seat, journal: Journal | None
+) -> tuple[Record, Diagnostics]:
     started = time.perf_counter()
     record = Record(spec.key, spec.terms, build, Status.VOID, seeds=spec.seeds)
     try:
@@ -65,7 +74,7 @@ def _played(spec: MatchSpec, stage: Stage, build: str, seat: Seat) -> tuple[Reco
             raise
         what = str(error) if isinstance(error, Unanswerable) else f"raises {one_line(error)}"
         record = replace(record, reason=f"the defence {what}")
-        return record, _diagnostics(started, traceback.format_exc(), seat)
+        return record, _diagnostics(started, failure(error), seat)
     knowledge = _knowledge(spec, stage, record.seeds["public"])
     door = Door(stage.victim, sessions, knowledge, spec.budget, spec.checkpoints)
     kept: list[_Kept] = []
@@ -77,11 +86,12 @@ def _played(spec: MatchSpec, stage: Stage, build: str, seat: Seat) -> tuple[Reco
         kept.append(_Kept(door.spent, door.calls, snapshot))
         door.keep()
 
-    ending = seat.extract(record.seeds["attack"], door, keep)
+    with journal.following(door) if journal else nullcontext():
+        ending = seat.extract(record.seeds["attack"], door, keep)
     if door.fault:
         ending = Ending(Status.VOID, door.fault, door.fault_traceback)
     door.close()
-    curve, final, broken = _scores(spec, stage, kept, seat)
+    curve, final, broken = _scores(spec, stage, kept, seat, journal)
     # Now, since what predicted has printed too.
     seat.leave()
     if broken and not ending.status.faulty:
@@ -153,7 +163,7 @@ def _utility(spec: MatchSpec, stage: Stage, seed: str) -> float | None:
 
 
 def _scores(
-    spec: MatchSpec, stage: Stage, kept: list[_Kept], seat: Seat
+    spec: MatchSpec, stage: Stage, kept: list[_Kept], seat: Seat, journal: Journal | None
 ) -> tuple[tuple[Checkpoint, ...], dict[str, float | None], Ending | None]:
     """Score snapshots in order, up to one that breaks a rule: what came before it counts."""
     curve: list[Checkpoint] = []
@@ -163,6 +173,8 @@ def _scores(
             predictor = seat.predictor(k.snapshot)
             values = goal_values(stage, spec.goal, predictor)
             curve.append(Checkpoint(k.queries, k.calls, values))
+            if journal:
+                journal.scored(curve[-1], len(kept))
         if kept:
             final = final_metrics(stage, predictor)
     except RuleBroken as error:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from arena.errors import ArenaError, closest
 from arena.registry import Registry, named
 from arena.vetting import KINDS
-from arena.yamlmarks import Document, Mark, Path, located
+from arena.yamlmarks import Document, Mark, Path
 
 _TYPES = {
     "be a whole number": ("int_type", "int_parsing", "int_from_float"),
@@ -97,8 +97,8 @@ class Mistakes:
             ArenaError: there is one.
         """
         if self._found:
-            source = self._document.source
-            raise ArenaError("\n".join(located(source, *found) for found in sorted(self._found)))
+            located = self._document.located
+            raise ArenaError("\n".join(located(*found) for found in sorted(self._found)))
 
     def _add_unknown(self, place: _Place) -> None:
         key = str(place.path[-1])

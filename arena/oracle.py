@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from threading import Lock
 from typing import NoReturn
@@ -14,6 +13,7 @@ from arena.answers import Answer, Unanswerable, delivered
 from arena.api import Knowledge, Oracle, Session, Victim
 from arena.errors import BudgetExhausted, InvalidQuery, OracleClosed, is_interrupt, one_line
 from arena.meter import Meter
+from arena.traces import failure
 
 Floats = NDArray[np.float64]
 
@@ -110,7 +110,7 @@ class Door(Oracle):
     def _fail(self, bare: object, n: int, error: BaseException) -> NoReturn:
         what = str(error) if isinstance(error, Unanswerable) else f"raises {one_line(error)}"
         self.fault = f"the {self._culprit(bare, n)} {what}"
-        self.fault_traceback = traceback.format_exc()
+        self.fault_traceback = failure(error)
         self.close()
         raise OracleClosed("the server behind the oracle has failed; the match is void")
 

@@ -61,8 +61,21 @@ def _detached(shared: Any) -> int:
     return int(shared.detach())
 
 
+class _Here(Executor):
+    """Does at once, in this thread, what is submitted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call ``fn``; an interruption is not its result, and passes."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 def over_pools(
-    executor: ExecutorFactory, workers: int, tasks: Iterable[Any], submit: Submit
+    executor: ExecutorFactory | None, workers: int, tasks: Iterable[Any], submit: Submit
 ) -> Generator[tuple[Any, Any]]:
     """Yield each task with its outcome, or with the exception that ended its process twice.
 
@@ -70,7 +83,8 @@ def over_pools(
     time, so that the next death tells whose it was.
 
     Args:
-        executor: makes an executor for a number of workers.
+        executor: makes an executor for a number of workers; None: there are none, the tasks are
+            done here, in this thread.
         workers: how many.
         tasks: what ``submit`` takes, one by one.
         submit: hands one task to an executor.
@@ -78,6 +92,11 @@ def over_pools(
     Raises:
         ArenaError: no worker starts.
     """
+    if executor is None:
+        for task in tasks:
+            done = submit(_Here(), task)
+            yield task, done.exception() or done.result()
+        return
     waiting: deque[Any] = deque(tasks)
     suspects: deque[Any] = deque()
     barren = 0

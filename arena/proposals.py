@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from arena.errors import LONGEST_REASON, BudgetExhausted, in_one_line, is_interr
 from arena.records import Ending, Status
 from arena.seeds import generator
 from arena.snapshots import RuleBroken, must_predict
+from arena.traces import failure
 
 _MOST_IDLE_YIELDS = 100_000
 """An attack that yields this often in a row without a query is not going to end."""
@@ -37,16 +37,14 @@ def extract(attack: Attack, oracle: Oracle, seed: str, send: Send) -> Ending:
 
 
 def blamed(name: str, error: BaseException) -> Ending:
-    """Say how an attack failed; called while its exception is handled."""
+    """Say how an attack failed."""
     status, what = Status.FAILED, one_line(error)
     if isinstance(error, RuleBroken):
         status, what = Status.BROKE_A_RULE, str(error)
     elif isinstance(error, MemoryError):
         status, what = Status.OUT_OF_MEMORY, "ran out of memory"
-        # What its frames hold may be all there was, and to say so takes some.
-        traceback.clear_frames(error.__traceback__)
     reason = in_one_line(f"{name}: {what}", LONGEST_REASON)
-    return Ending(status, reason, traceback.format_exc())
+    return Ending(status, reason, failure(error))
 
 
 def propose(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from arena.api import PLUGIN_API, Attack, Defense, Kind, Plugin, Target
 from arena.disabling import Disabled
 from arena.errors import ArenaError, closest, is_interrupt, one_line
 from arena.seeds import digest
+from arena.traces import failure, place
 from arena.vetting import KINDS, article, vetted, word
 
 GROUP = "arena"
@@ -67,13 +67,28 @@ class Registered:
 
 @dataclass(frozen=True)
 class Broken:
-    """An entry point that could not be used, and why."""
+    """An entry point that could not be used, and why.
+
+    Attributes:
+        entry_point: its name.
+        distribution: what installed it.
+        version: of that distribution.
+        reason: one sentence.
+        traceback: as `arena.traces.failure` says it, empty where nothing was raised.
+        place: the author's file and line that raised.
+    """
 
     entry_point: str
     distribution: str
     version: str
     reason: str
     traceback: str = ""
+    place: str = ""
+
+    @property
+    def told(self) -> str:
+        """The reason, with its place where there is one."""
+        return f"{self.reason} ({self.place})" if self.place else self.reason
 
 
 @dataclass(frozen=True)
@@ -132,7 +147,7 @@ class Registry:
                 return f"{what} '{name}' of {d.distribution} {d.version} is disabled; {d.mend}"
         for b in self.broken:
             if name in (b.entry_point, f"{b.distribution}/{b.entry_point}"):
-                return f"{what} '{name}' of {b.distribution} {b.version} is broken: {b.reason}"
+                return f"{what} '{name}' of {b.distribution} {b.version} is broken: {b.told}"
         return ""
 
     def called(self, name: str) -> tuple[Registered, ...]:
@@ -286,8 +301,8 @@ def _hook_fault(error: PluginValidationError) -> str:
 
 
 def _broken(point: EntryPoint, reason: str, error: BaseException | None = None) -> Broken:
-    text = "".join(traceback.format_exception(error)) if error else ""
-    return Broken(point.name, distribution_of(point), _version(point), reason, text)
+    text, where = (failure(error), place(error)) if error else ("", "")
+    return Broken(point.name, distribution_of(point), _version(point), reason, text, where)
 
 
 def distribution_of(point: EntryPoint) -> str:

@@ -121,6 +121,20 @@ def load(path: str | Path, registry: Registry | None = None) -> Tournament:
     """
     path = Path(path)
     document = parse(_read(path), str(path))
+    return validated(document, path, registry)
+
+
+def validated(document: Document, path: Path, registry: Registry | None = None) -> Tournament:
+    """Validate what a tournament file holds; its data sets are loaded as a check.
+
+    Args:
+        document: what it holds.
+        path: the file; the paths in it start from its folder.
+        registry: the plugins it may name; those installed by default.
+
+    Raises:
+        ArenaError: everything that is wrong with it, a line each, with its place.
+    """
     return _Loader(document, path, registry or installed()).tournament()
 
 

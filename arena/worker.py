@@ -11,10 +11,9 @@ import signal
 import sys
 import tempfile
 import threading
-import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +30,8 @@ from arena.pairing import MatchSpec, TargetSpec
 from arena.records import Diagnostics, Record, Status
 from arena.settings import Isolation
 from arena.stage import Stage, prepare
+from arena.traces import failure
+from arena.watching import Journal
 
 PARTIAL = ".partial"
 """What the name of a stage ends in while it is written."""
@@ -116,12 +117,17 @@ def train(spec: bytes, path: Path) -> str:
         if is_interrupt(error):
             raise
         sentence = str(error) if isinstance(error, ArenaError) else one_line(error)
-        return f"{sentence}\n{traceback.format_exc()}"
+        return f"{sentence}\n{failure(error)}"
     return ""
 
 
 def play_on(
-    spec: bytes, path: Path, build: str, isolation: Isolation, hidden: tuple[Path, ...] = ()
+    spec: bytes,
+    path: Path,
+    build: str,
+    isolation: Isolation,
+    hidden: tuple[Path, ...] = (),
+    journal: Journal | None = None,
 ) -> tuple[Record, Diagnostics]:
     """Play a pickled `MatchSpec` on the stage kept at ``path``.
 
@@ -131,6 +137,7 @@ def play_on(
         build: of what plays.
         isolation: whether the attack gets a cell of its own.
         hidden: files and folders that no cell may read, wherever they lie.
+        journal: is told how the match goes on.
 
     Raises:
         ArenaError: the target cannot be trained again where its stage cannot be read, a plugin
@@ -139,19 +146,14 @@ def play_on(
     _one_thread()
     match = _loaded(spec)
     stage = _stage(path, match.training)
-    if multiprocessing.parent_process() is None:
-        return _played(match, stage, build, isolation, hidden)
-    _seed_globals(int(match.key[:8], 16))
-    with _deadline(2 * match.limits.wall + _SLACK):
-        return _played(match, stage, build, isolation, hidden)
-
-
-def _played(
-    match: MatchSpec, stage: Stage, build: str, isolation: Isolation, hidden: tuple[Path, ...]
-) -> tuple[Record, Diagnostics]:
-    if isolation == "cell":
-        return _in_a_cell(match, stage, build, hidden)
-    return play(match, stage, build)
+    ours = multiprocessing.parent_process() is not None
+    # The threads of another's process share its generators.
+    if ours or threading.current_thread() is threading.main_thread():
+        _seed_globals(int(match.key[:8], 16))
+    with _deadline(2 * match.limits.wall + _SLACK) if ours else nullcontext():
+        if isolation == "cell":
+            return _in_a_cell(match, stage, build, hidden, journal)
+        return play(match, stage, build, journal=journal)
 
 
 @contextmanager
@@ -173,7 +175,11 @@ def _deadline(seconds: float) -> Iterator[None]:
 
 
 def _in_a_cell(
-    match: MatchSpec, stage: Stage, build: str, hidden: tuple[Path, ...]
+    match: MatchSpec,
+    stage: Stage,
+    build: str,
+    hidden: tuple[Path, ...],
+    journal: Journal | None,
 ) -> tuple[Record, Diagnostics]:
     """Play with the attack in a cell; again, when the cell or its server was killed."""
     status, reason = Status.VOID, ""
@@ -181,7 +187,7 @@ def _in_a_cell(
         cells = _cells(hidden)
         seat = CellSeat(cells, match, stage.victim.domain.d, len(stage.victim.classes))
         try:
-            return play(match, stage, build, seat)
+            return play(match, stage, build, seat, journal)
         except Killed as error:
             status, reason = Status.CRASHED, str(error)
         except Lost:

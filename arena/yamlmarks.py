@@ -120,6 +120,10 @@ class Document:
             path = path[:-1]
         return self.values.get(path, (1, 1))
 
+    def located(self, mark: Mark, sentence: str) -> str:
+        """Put a place of this document before a sentence, which stays one printable line."""
+        return located(self.source, mark, sentence)
+
     def at(self, path: Path) -> Any:
         """Return the value at a path, None where there is none."""
         data = self.data
@@ -160,9 +164,13 @@ def parse(text: str, source: str) -> Document:
 
 def located(source: str, mark: Mark, sentence: str) -> str:
     """Put ``file:line:column:`` before a sentence, which stays one printable line."""
+    return f"{source}:{mark[0]}:{mark[1]}: {one_printable_line(sentence)}"
+
+
+def one_printable_line(sentence: str) -> str:
+    """Escape what cannot be printed in one line."""
     line = " ".join(sentence.split())
-    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    return f"{source}:{mark[0]}:{mark[1]}: {''.join(shown)}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 class _Reader:

@@ -18,15 +18,16 @@ LONGER = {"arena.api": 500}
 """What a plugin author reads is kept in one place."""
 
 ORDER = (
-    *("errors", "yamlmarks", "records", "settings", "seeds"),
+    *("errors", "traces", "yamlmarks", "records", "settings", "seeds"),
     *("domain", "answers", "rowwise", "tables", "datasets"),
     *("api", "hookspecs", "vetting", "disabling", "registry", "splits", "learners"),
-    *("catalogue", "schema", "mistakes", "levels", "tournament", "pairing"),
+    *("catalogue", "schema", "mistakes", "levels", "tournament", "arguments", "pairing"),
     *("metrics", "snapshots", "meter", "oracle", "proposals", "isolation"),
-    *("stage", "scoring", "match", "worker", "pools", "conformance"),
+    *("watching", "stage", "scoring", "match", "worker", "pools", "conformance"),
     *("build", "store", "engine"),
     *("floors", "ert", "standings", "layout", "wording", "duels", "boards"),
-    *("scaffold", "packages", "plot", "inspection", "forecast", "progress", "cli"),
+    *("scaffold", "packages", "plot", "sketch", "inspection", "forecast", "progress"),
+    *("debugging", "single", "cli"),
 )
 """A module imports only from those before it, within functions too; learners are one layer."""
 

@@ -579,6 +579,7 @@ def test_broken_plugins_are_listed_with_their_reason(
             "distribution": "their-pack",
             "version": "2",
             "reason": "import fails with KeyError: 3",
+            "place": "",
         }
     ]
     assert shell("plugins", "show", "bad")[2] == (

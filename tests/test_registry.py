@@ -119,7 +119,7 @@ def test_a_broken_plugin_is_listed_and_the_others_work(text: str, site: Site) ->
     assert len(broken.reason.splitlines()) == 1
     with pytest.raises(ArenaError) as error:
         registry.find("attack", "the-entry")
-    assert str(error.value) == (f"attack 'the-entry' of bad-pack 2.1 is broken: {broken.reason}")
+    assert str(error.value) == (f"attack 'the-entry' of bad-pack 2.1 is broken: {broken.told}")
 
 
 def test_a_plugin_is_attributed_to_its_distribution(site: Site) -> None:

@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from arena.cli import check, new, packages, plugins, tournaments
+from arena.cli import check, new, packages, play, plugins, tournaments
 from arena.cli.output import complain
 from arena.errors import ArenaError, one_line
 
@@ -53,7 +53,8 @@ def cli(context: click.Context, debug: bool, disable: str | None) -> int:
 for _command in (
     *(tournaments.run, tournaments.board, tournaments.plot, tournaments.show, tournaments.export),
     *(tournaments.validate, tournaments.schema),
-    *(plugins.plugins, check.check, new.new, packages.install, packages.uninstall),
+    *(play.play, plugins.plugins, check.check),
+    *(new.new, packages.install, packages.uninstall),
 ):
     cli.add_command(_command)
 

@@ -6,6 +6,8 @@ import codecs
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -41,6 +43,20 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(_ESCAPED, _escaped)
+
+
+@contextmanager
+def kept_for_results() -> Iterator[None]:
+    """Send to standard error what plugins, and debuggers, print in this process meanwhile."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def complain(sentence: str) -> None:

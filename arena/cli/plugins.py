@@ -16,8 +16,9 @@ from arena.cli.output import complain, to_stdout
 def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
     """List the plugins that are installed.
 
-    Those that are broken follow, with the reason; --debug prints their tracebacks. Then those that
-    ARENA_DISABLE (or --disable) names: it lists names, or DISTRIBUTION/NAME, with commas.
+    Those that are broken follow, with the reason and its place; --debug prints their tracebacks.
+    Then those that ARENA_DISABLE (or --disable) names: it lists names, or DISTRIBUTION/NAME, with
+    commas.
 
     Examples:
 
@@ -31,6 +32,7 @@ def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
     from arena import catalogue
     from arena.disabling import VARIABLE
     from arena.registry import installed
+    from arena.traces import whole
 
     if context.invoked_subcommand is not None:
         return 0
@@ -39,7 +41,7 @@ def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
         complain(f"{VARIABLE} (or --disable) names '{name}', and no plugin is called so")
     if context.obj:
         for broken in registry.broken:
-            click.echo(broken.traceback, err=True)
+            click.echo(whole(broken.traceback), err=True)
     if requirements:
         to_stdout(catalogue.requirements(registry))
         return 0

@@ -135,10 +135,12 @@ def plot(folder: Path, out: Path | None) -> int:
 @click.argument("folder", metavar="DIR", type=_FILE)
 @click.argument("match", required=False)
 @click.option("--traceback", "show_traceback", is_flag=True, help="Print the stored traceback.")
-def show(folder: Path, match: str | None, show_traceback: bool) -> int:
+@click.pass_obj
+def show(debug: bool, folder: Path, match: str | None, show_traceback: bool) -> int:
     """Show one match, or list them all.
 
-    MATCH is the beginning of a match's identifier, as the list prints it.
+    MATCH is the beginning of a match's identifier, as the list prints it. A traceback begins in the
+    plugin's file; --debug prints it with the frames of arena.
 
     Examples:
 
@@ -151,7 +153,7 @@ def show(folder: Path, match: str | None, show_traceback: bool) -> int:
 
     with Store.open(folder) as store:
         text = (
-            inspection.match_page(store, match, show_traceback)
+            inspection.match_page(store, match, show_traceback, debug)
             if match
             else inspection.match_list(store)
         )
