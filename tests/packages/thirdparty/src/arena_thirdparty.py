@@ -15,6 +15,7 @@ class Coin(Attack):
     """Asks uniform inputs in batches; always guesses the label it has seen most."""
 
     name = "coin"
+    reference = "no paper: the majority of what is answered"
 
     batch: int = Field(default=10, ge=1, description="rows asked at a time")
 
@@ -25,7 +26,7 @@ class Coin(Attack):
             n = min(self.batch, oracle.remaining)
             label = oracle.ask(oracle.knowledge.domain.sample(n, rng)).label
             if label is not None:
-                votes += np.bincount(label, minlength=len(votes))
+                votes += np.bincount(label[label >= 0], minlength=len(votes))
             if oracle.checkpoint_due:
                 yield Guess(int(votes.argmax()))
 
