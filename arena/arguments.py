@@ -18,7 +18,9 @@ _SHORT = re.compile(r"([A-Za-z0-9._/-]+):(\S.*)", re.DOTALL)
 _PARAMETER = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _NEXT_PARAMETER = re.compile(r",(?=[A-Za-z_]\w*=)")
 
-_FIXED = frozenset({"name", "repetitions", "targets", "defenses", "attacks", "published"})
+_FIXED = frozenset(
+    {"name", "requires", "repetitions", "targets", "defenses", "attacks", "published"}
+)
 """Keys of a tournament file that mean nothing for one match."""
 
 TERMS = tuple(name for name in Settings.model_fields if name not in _FIXED)

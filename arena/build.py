@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from importlib.machinery import ModuleSpec
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from types import ModuleType
 
 from arena.api import Plugin
 from arena.pairing import MatchSpec, TargetSpec
+from arena.registry import OURS
 from arena.seeds import digest
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn")
@@ -30,13 +31,34 @@ _FOUNDATIONS = sys.stdlib_module_names | {"pydantic"}
 
 def match_build(spec: MatchSpec) -> str:
     """Hash the sources of the referee and of the plugins of a match, and the library versions."""
-    plugins = (spec.target.plugin, *spec.defense.plugins, spec.attack.plugin)
-    return _hash(_modules(part for plugin in plugins for part in plugin.parts()))
+    parts = _parts(spec)
+    return _hash(_modules(parts), _distributions(parts))
 
 
 def training_build(spec: TargetSpec) -> str:
     """Hash the sources that train a target, and the library versions."""
-    return _hash(_modules(spec.target.parts()))
+    parts = list(spec.target.parts())
+    return _hash(_modules(parts), _distributions(parts))
+
+
+def versions(spec: MatchSpec) -> dict[str, str]:
+    """Return the versions of all that plays a match, by distribution.
+
+    Of Python and of arena, of the distribution of every plugin, those in parameters included, and
+    of the libraries under them; ``?`` where a plugin is of no distribution.
+    """
+    distributions = _distributions(_parts(spec))
+    own = {name: _version(name) or "?" for name in (OURS, *distributions)}
+    return {**_libraries_under(distributions), **own}
+
+
+def _parts(spec: MatchSpec) -> list[Plugin]:
+    plugins = (spec.target.plugin, *spec.defense.plugins, spec.attack.plugin)
+    return [part for plugin in plugins for part in plugin.parts()]
+
+
+def _distributions(plugins: Iterable[Plugin]) -> tuple[str, ...]:
+    return tuple(sorted({plugin.distribution for plugin in plugins}))
 
 
 def _modules(plugins: Iterable[Plugin]) -> tuple[str, ...]:
@@ -48,17 +70,17 @@ def _modules(plugins: Iterable[Plugin]) -> tuple[str, ...]:
 
 def forget_sources() -> None:
     """Read the sources again: a long session may have edited its plugins since."""
-    for function in (_hash, _source, _imports):
+    for function in (_hash, _source, _imports, _version, _required_by):
         function.cache_clear()
 
 
 @cache
-def _hash(modules: tuple[str, ...]) -> str:
+def _hash(modules: tuple[str, ...], distributions: tuple[str, ...]) -> str:
     sources: dict[str, bytes] = {}
     for module in (*_REFEREE, *modules):
         sources |= _sources(module)
     hashes = {name: hashlib.sha256(source).hexdigest() for name, source in sources.items()}
-    return digest("build", libraries(), hashes)
+    return digest("build", _libraries_under(distributions), hashes)
 
 
 @cache
@@ -66,6 +88,38 @@ def libraries() -> dict[str, str]:
     """Return the versions of Python and of the libraries that decide a result."""
     versions = {name: version(name) for name in _LIBRARIES}
     return {"python": platform.python_version(), "machine": platform.machine(), **versions}
+
+
+def _libraries_under(distributions: Iterable[str]) -> dict[str, str]:
+    """Return those versions, and the versions of what distributions of plugins require."""
+    required = [_required_by(name) for name in distributions if name != OURS]
+    return {name: found for one in required for name, found in one.items()} | libraries()
+
+
+@cache
+def _required_by(distribution: str) -> dict[str, str]:
+    """Return the versions of what a distribution requires directly, where it is installed."""
+    # Most matches are played by built-ins alone.
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    try:
+        listed = [Requirement(text) for text in requires(distribution) or ()]
+    except (PackageNotFoundError, ValueError):
+        return {}
+    here = [r for r in listed if r.marker is None or r.marker.evaluate()]
+    names = {canonicalize_name(r.name) for r in here} - {OURS}
+    found = {name: _version(name) for name in sorted(names)}
+    return {name: known for name, known in found.items() if known}
+
+
+@cache
+def _version(distribution: str) -> str:
+    """Return the version of a distribution; empty where it is not installed."""
+    try:
+        return str(version(distribution))
+    except (PackageNotFoundError, ValueError):
+        return ""
 
 
 def _sources(module: str) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -13,15 +13,13 @@ from traceback import format_exception
 from typing import Any, Protocol
 
 from arena import worker
-from arena.api import Plugin
-from arena.build import forget_sources, match_build, training_build
+from arena.build import forget_sources, match_build, training_build, versions
 from arena.datasets import Dataset
 from arena.errors import ArenaError, one_line
 from arena.isolation import folders
-from arena.pairing import MatchSpec, Sealed, TargetSpec, plan, selected
+from arena.pairing import MatchSpec, TargetSpec, plan, selected
 from arena.pools import ExecutorFactory, cores, over_pools, process_pool
 from arena.records import BoardTerms, Diagnostics, Entry, Record, Results, Status
-from arena.registry import installed
 from arena.settings import Isolation
 from arena.store import Key, Store, made
 from arena.tournament import Tournament
@@ -60,11 +58,13 @@ class Job:
         spec: the match.
         key: what its record is stored under.
         path: where the stage of its target is kept.
+        versions: of all that plays it.
     """
 
     spec: MatchSpec
     key: Key
     path: Path
+    versions: Mapping[str, str]
 
 
 def play(
@@ -170,7 +170,7 @@ class _Run:
                 else:
                     record, diagnostics = outcome
                     self.warn(diagnostics.unenforced)
-                self.store.add(record, diagnostics)
+                self.store.add(record, replace(diagnostics, versions=job.versions))
                 done += 1
                 self.progress.playing(done, total, record)
 
@@ -207,7 +207,7 @@ class _Run:
             if job.path in failed:
                 reason, _, text = failed[job.path].partition("\n")
                 record = replace(_blank(job), reason=reason)
-                self.store.add(record, Diagnostics(traceback=text))
+                self.store.add(record, Diagnostics(traceback=text, versions=job.versions))
         return [job for job in jobs if job.path not in failed]
 
 
@@ -273,7 +273,7 @@ def _job(spec: MatchSpec, folder: Path) -> Job:
     # Absolute: a target or a defence may change the working directory of its worker.
     stages = folder.absolute() / "stages"
     path = stages / f"{training.key}-{training_build(training)}.pickle"
-    return Job(spec, (spec.key, spec.terms, match_build(spec)), path)
+    return Job(spec, (spec.key, spec.terms, match_build(spec)), path, versions(spec))
 
 
 def _line(job: Job) -> tuple[Entry, Key, dict[str, Any]]:
@@ -290,7 +290,6 @@ def _line(job: Job) -> tuple[Entry, Key, dict[str, Any]]:
         "target": spec.target.plugin.identity(),
         "defense": spec.chain,
         "attack": spec.attack.plugin.identity(),
-        "versions": _versions((spec.target.plugin, *spec.defense.plugins, spec.attack.plugin)),
         "repetition": spec.repetition,
         "seed": spec.seed,
         "knowledge": spec.knowledge.model_dump(),
@@ -299,12 +298,6 @@ def _line(job: Job) -> tuple[Entry, Key, dict[str, Any]]:
         "goal": asdict(spec.goal),
     }
     return entry, job.key, specification
-
-
-def _versions(plugins: Sequence[Plugin | Sealed]) -> dict[str, str]:
-    known = {p.distribution: p.version for p in installed().plugins}
-    names = (part.distribution for plugin in plugins for part in plugin.parts())
-    return {name: known.get(name, "?") for name in names}
 
 
 def _terms(tournament: Tournament) -> BoardTerms:

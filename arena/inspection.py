@@ -71,6 +71,10 @@ def match_page(store: Store, match: str, show_traceback: bool, debug: bool = Fal
         lines += ["", _curve(record), "", *_final(record)] if record.curve else []
     diagnostics = store.diagnostics(key)
     if diagnostics:
+        versions = diagnostics.versions
+        if versions:
+            shown = ", ".join(f"{name} {found}" for name, found in sorted(versions.items()))
+            lines += ["", f"played by {clean(shown)}"]
         memory = f"{diagnostics.peak_memory:.0f} MiB"
         lines += ["", f"took {diagnostics.seconds:.3f} s, {memory} at most in its process"]
         if diagnostics.traceback:
@@ -100,12 +104,14 @@ def export_lines(store: Store) -> Iterator[str]:
 def exported(store: Store) -> Iterator[dict[str, Any]]:
     """Yield every match, JSON-able, in the tournament's order; times are left out."""
     for entry, key, specification in _matches(store):
+        diagnostics = store.diagnostics(key)
         yield {
             "schema": 1,
             "match": key[0],
             "build": key[2],
             "names": [entry.target, entry.defense, entry.attack],
             "specification": specification,
+            "versions": dict(diagnostics.versions) if diagnostics else {},
             "skipped": entry.skipped,
             "record": asdict(entry.record) if entry.record else None,
         }

@@ -68,6 +68,10 @@ class Mistakes:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    def tell(self, part: str) -> bool:
+        """Whether a sentence noted so far has this part."""
+        return any(part in sentence for _, sentence in self._found)
+
     def add(self, path: Path, sentence: str, key: bool = False) -> None:
         """Note a mistake in the value at a path, or in its key."""
         self._found[self._document.mark(path, key), sentence] = None

@@ -166,6 +166,7 @@ class Diagnostics:
         traceback: whole, empty when nothing was raised.
         output: what the attack printed, the end of it.
         unenforced: what its isolation should have stopped, and this machine cannot.
+        versions: of all that played it, by distribution, and that of Python.
     """
 
     seconds: float = 0.0
@@ -173,6 +174,7 @@ class Diagnostics:
     traceback: str = ""
     output: str = ""
     unenforced: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

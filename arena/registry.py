@@ -8,25 +8,24 @@ name of its entry point is not imported; a plugin under another name is left out
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from shlex import quote
 from typing import Any
 
-from pluggy import PluginManager, PluginValidationError
 from pydantic import ValidationError
 
-from arena import disabling, hookspecs
+from arena import disabling
 from arena.api import PLUGIN_API, Attack, Defense, Kind, Plugin, Target
 from arena.disabling import Disabled
 from arena.errors import ArenaError, closest, is_interrupt, one_line
 from arena.seeds import digest
 from arena.traces import failure, place
-from arena.vetting import KINDS, article, vetted, word
+from arena.vetting import article, registered_by, word
 
 GROUP = "arena"
 OURS = "extraction-arena"
@@ -100,12 +99,14 @@ class Registry:
         broken: what cannot be used, and why.
         disabled: what the user has disabled.
         unmatched: disabled names that are no plugin's.
+        absent: what a tournament file requires, as pip reads it, and is not installed.
     """
 
     plugins: tuple[Registered, ...]
     broken: tuple[Broken, ...] = ()
     disabled: tuple[Disabled, ...] = ()
     unmatched: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     def of_kind(self, kind: Kind) -> tuple[Registered, ...]:
         """Return the working plugins of one kind, by name."""
@@ -115,8 +116,8 @@ class Registry:
         """Return the plugin that a tournament file calls ``name`` or ``distribution/name``.
 
         Raises:
-            ArenaError: unknown (with what comes close), broken (with the reason), disabled (with
-                how to enable it), or ambiguous.
+            ArenaError: unknown (with what comes close, or what to install), broken (with the
+                reason), disabled (with how to enable it), or ambiguous.
         """
         found = [p for p in self.of_kind(kind) if name in (p.name, p.full_name)]
         if len(found) == 1:
@@ -134,11 +135,20 @@ class Registry:
         elsewhere = [p.kind for p in self.plugins if name in (p.name, p.full_name)]
         if elsewhere:
             return f"'{name}' is not {article(kind)}, it is {article(elsewhere[0])}"
+        if self.absent:
+            return f"unknown {word(kind)} '{name}'; {self.to_install}"
         near = _closest(name, self.of_kind(kind))
         more = {"broken": len(self.broken), "disabled": len(self.disabled)}
         counts = " and ".join(f"{n} more are {state}" for state, n in more.items() if n)
         beside = f" ({counts}: arena plugins says why)" if counts else ""
         return f"unknown {word(kind)} '{name}'; {near}{beside}"
+
+    @property
+    def to_install(self) -> str:
+        """What is absent and how to install it, as a sentence; for a registry that lacks some."""
+        listed, verb = " and ".join(self.absent), "are" if len(self.absent) > 1 else "is"
+        words = " ".join(map(quote, self.absent))
+        return f"this file requires {listed}, which {verb} not installed: arena install {words}"
 
     def _unavailable(self, what: str, name: str, kind: Kind | None = None) -> str:
         for d in self.disabled:
@@ -249,9 +259,9 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
     if wanted != PLUGIN_API:
         return _broken(point, f"it is written for plugin API {wanted}, this is {PLUGIN_API}")
     try:
-        classes = _registered_by(module)
-    except PluginValidationError as error:
-        return _broken(point, _hook_fault(error))
+        # What a hook prints must not end up there, either.
+        with redirect_stdout(sys.stderr):
+            classes = registered_by(module)
     except ArenaError as error:
         return _broken(point, str(error), error)
     except BaseException as error:
@@ -262,19 +272,6 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
         return _broken(point, "it registers nothing; implement one of arena's hooks with @hookimpl")
     distribution, version = distribution_of(point), _version(point)
     return [Registered(cls, distribution, version, cls.__module__) for cls in classes]
-
-
-def _registered_by(module: Any) -> list[type[Plugin]]:
-    classes: list[type[Plugin]] = []
-    manager = PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
-    manager.register(module)
-    manager.check_pending()
-    with redirect_stdout(sys.stderr):
-        for kind in KINDS:
-            hook = getattr(manager.hook, f"register_{kind}s")
-            hook(register=lambda cls, kind=kind: classes.append(vetted(kind, cls)))
-    return classes
 
 
 def _conflict(point: EntryPoint, found: list[Registered], earlier: list[Registered]) -> str:
@@ -288,16 +285,6 @@ def _conflict(point: EntryPoint, found: list[Registered], earlier: list[Register
             return f"its {word(p.kind)} '{p.name}' is registered twice"
         names.add((p.kind, p.full_name))
     return ""
-
-
-def _hook_fault(error: PluginValidationError) -> str:
-    text = " ".join(str(error).split())
-    if unknown := re.search(r"unknown hook '(\w+)'", text):
-        hooks = [n for n in vars(hookspecs) if n.startswith("register_")]
-        return f"it implements an unknown hook '{unknown[1]}'; {closest(unknown[1], hooks)}"
-    if definition := re.search(r"hookimpl definition: (\w+)\s*(\([^)]*\))", text):
-        return f"its hook {definition[1]}{definition[2]} has the wrong signature; take (register)"
-    return text
 
 
 def _broken(point: EntryPoint, reason: str, error: BaseException | None = None) -> Broken:

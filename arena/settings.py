@@ -100,6 +100,11 @@ class Settings(_Settings):
         description="names the folder of results; the file's stem by default",
         json_schema_extra={"pattern": _NAME},
     )
+    requires: list[str] = Field(
+        [],
+        description="packages that must be installed, as pip reads them",
+        examples=[["arena-pack>=0.1"]],
+    )
     seed: int | Literal["secret"] = Field(
         0, description="every match's seeds derive from it; 'secret' draws one"
     )

@@ -43,6 +43,9 @@ CREATE TABLE IF NOT EXISTS diagnostics (
     match TEXT, terms TEXT, build TEXT, seconds REAL, peak_memory REAL, traceback TEXT,
     output TEXT, unenforced TEXT,
     PRIMARY KEY (match, terms, build)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS versions (
+    match TEXT, terms TEXT, build TEXT, versions TEXT NOT NULL,
+    PRIMARY KEY (match, terms, build)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lineup (
     position INTEGER PRIMARY KEY, match TEXT, terms TEXT, build TEXT,
     target TEXT, defense TEXT, attack TEXT, repetition INTEGER, skipped TEXT, baseline INTEGER,
@@ -172,6 +175,7 @@ class Store:
             texts = (_text(d.traceback), _text(d.output), d.unenforced)
             found = (*key, d.seconds, d.peak_memory, *texts)
             db.execute("INSERT INTO diagnostics VALUES (?,?,?,?,?,?,?,?)", found)
+            db.execute("INSERT INTO versions VALUES (?,?,?,?)", (*key, _json(dict(d.versions))))
 
     def forget(self, keys: Iterable[Key]) -> None:
         """Remove records, so that their matches are played again."""
@@ -181,7 +185,7 @@ class Store:
 
     @staticmethod
     def _drop(db: sqlite3.Connection, key: Key) -> None:
-        for table in ("matches", "curves", "diagnostics"):
+        for table in ("matches", "curves", "diagnostics", "versions"):
             db.execute(f"DELETE FROM {table} WHERE match = ? AND terms = ? AND build = ?", key)
 
     def _status(self, key: Key) -> Status | None:
@@ -303,7 +307,17 @@ class Store:
             " WHERE match = ? AND terms = ? AND build = ?",
             key,
         ).fetchone()
-        return Diagnostics(*row) if row else None
+        return Diagnostics(*row, versions=self._versions(key)) if row else None
+
+    def _versions(self, key: Key) -> dict[str, str]:
+        query = "SELECT versions FROM versions WHERE match = ? AND terms = ? AND build = ?"
+        try:
+            row = self._db.execute(query, key).fetchone()
+        except sqlite3.OperationalError:
+            # They were not always kept.
+            return {}
+        with self._decoding():
+            return dict(json.loads(row[0])) if row else {}
 
     def get(self, key: str) -> Any:
         """Return a value noted about the tournament, None if there is none."""

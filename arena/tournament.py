@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from arena import levels
+from arena import levels, requires
 from arena.api import Attack, Defense, Kind, Plugin, Target
 from arena.datasets import Dataset
 from arena.errors import ArenaError, closest, is_interrupt, one_line
@@ -167,9 +167,13 @@ class _Loader:
             self.mistakes.add((), f"{what}; write a mapping with targets and attacks")
             self.mistakes.raise_if_any()
         settings = self.settings(data)
+        absent = requires.absent(data.get("requires"), self.mistakes)
+        self.registry = replace(self.registry, absent=absent)
         targets: list[Entrant[Target]] = self.entrants("target")
         defenses: list[Entrant[Defense]] = self.entrants("defense")
         attacks: list[Entrant[Attack]] = self.entrants("attack")
+        if absent and not self.mistakes.tell(self.registry.to_install):
+            self.mistakes.add(("requires",), self.registry.to_install)
         levels.check(data.get("goal"), self.mistakes)
         self.mistakes.raise_if_any()
         self.check_data(targets, settings.goal, settings.knowledge.pool)

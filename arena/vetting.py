@@ -7,8 +7,10 @@ import re
 import warnings
 from typing import Any
 
+from pluggy import PluginManager, PluginValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
+from arena import hookspecs
 from arena.answers import FIELDS
 from arena.api import FAMILIES, Attack, Defense, Kind, Plugin, Target
 from arena.errors import ArenaError, closest
@@ -32,6 +34,37 @@ def word(kind: str) -> str:
 def article(kind: str) -> str:
     """Return a kind with its article."""
     return f"an {kind}" if kind == "attack" else f"a {word(kind)}"
+
+
+def registered_by(module: Any) -> list[type[Plugin]]:
+    """Return the classes that the hooks of a module register.
+
+    Raises:
+        ArenaError: what is wrong with a hook, or with a class.
+        BaseException: whatever a hook raises.
+    """
+    classes: list[type[Plugin]] = []
+    manager = PluginManager("arena")
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(module)
+        manager.check_pending()
+    except PluginValidationError as error:
+        raise ArenaError(_hook_fault(error)) from None
+    for kind in KINDS:
+        hook = getattr(manager.hook, f"register_{kind}s")
+        hook(register=lambda cls, kind=kind: classes.append(vetted(kind, cls)))
+    return classes
+
+
+def _hook_fault(error: PluginValidationError) -> str:
+    text = " ".join(str(error).split())
+    if unknown := re.search(r"unknown hook '(\w+)'", text):
+        hooks = [n for n in vars(hookspecs) if n.startswith("register_")]
+        return f"it implements an unknown hook '{unknown[1]}'; {closest(unknown[1], hooks)}"
+    if definition := re.search(r"hookimpl definition: (\w+)\s*(\([^)]*\))", text):
+        return f"its hook {definition[1]}{definition[2]} has the wrong signature; take (register)"
+    return text
 
 
 def vetted(kind: Kind, cls: Any) -> type[Plugin]:

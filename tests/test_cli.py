@@ -602,9 +602,9 @@ def coin_has_played(folder: Path) -> bool:
     """Whether both repetitions of the coin have, and what the store says of it is right."""
     with Store.open(folder) as store:
         entries = [e for e in store.results().entries if e.attack == "coin(batch=4)"]
-        first = next(line for _, line in store.lineup() if line["attack"][0].endswith("/coin"))
-    assert first["attack"] == ["arena-thirdparty/coin", {"batch": 4}]
-    assert first["versions"]["arena-thirdparty"] == "0.3"
+        lines = [m for m in exported(store) if m["specification"]["attack"][0].endswith("/coin")]
+    assert lines[0]["specification"]["attack"] == ["arena-thirdparty/coin", {"batch": 4}]
+    assert lines[0]["versions"]["arena-thirdparty"] == "0.3"
     return [e.record.status for e in entries if e.record] == 2 * [Status.EXHAUSTED]
 
 
