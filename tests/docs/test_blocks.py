@@ -30,6 +30,7 @@ NOT_RUN = {
     ("README.md", "play"),  # minutes; tests/test_readme.py compares its board
     ("README.md", "test"),  # this is what it runs; .ci/run types it
     ("docs/index.md", "not run: installs from an index; README.md is tested with the same"),
+    ("docs/replays/README.md", "not run: takes half an hour; README.md has the same commands"),
     ("docs/trust.md", "not run: needs Podman and a network"),
     ("docs/conformance.md", "not run: my_package stands for yours"),
 }

@@ -6,7 +6,6 @@ import ast
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import ROOT, Block, named
+from pages import Block, named
 from sites import Site
 
 from arena.cli import cli
@@ -57,7 +56,6 @@ class Walkthrough:
         self.environment = folder / "venv"
         self.printed = ""
         self.namespace: dict[str, Any] = {"__name__": "__main__"}
-        shutil.copytree(ROOT / "tournaments", self.work / "tournaments")
         self.write("tournaments/uci.yaml", UCI)
         self._make_environment()
 
