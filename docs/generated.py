@@ -69,8 +69,8 @@ def _plugin(registered: Registered) -> str:
     lines = [f"### {about['name']}\n", *_prose(inspect.getdoc(registered.plugin) or ""), ""]
     rows = [(f"`{name}`", *rest) for name, *rest in parameters(registered)]
     lines += _table(("parameter", "what it is", "values"), ((n, d, t) for n, t, d in rows))
-    lines += _table(("", ""), ((name, value) for name, value in said if value))
-    return "\n".join(lines)
+    lines += [f"- {name}: {_literal(value)}" for name, value in said if value]
+    return "\n".join([*lines, ""])
 
 
 def _prose(text: str) -> Iterator[str]:

@@ -28,8 +28,13 @@ OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0
 PENDING = {"check", "install", "new", "play", "uninstall"}
 """Commands that are being written; a page that types one is skipped from there on until it is."""
 
-SMALL = "--repetitions 1 --budget 20 --quiet"
-"""What every ``arena run`` is told so that a page takes seconds."""
+SMALL = """
+case "$*" in
+    *--dry-run*) ;;
+    run*) set -- "$@" --repetitions 1 --budget 20 --quiet;;
+esac
+"""
+"""Has every ``arena run`` take seconds."""
 
 UCI = """
 name: uci
@@ -136,12 +141,11 @@ class Walkthrough:
         ours = [path for path in sys.path if path.endswith("-packages")]
         lines = [f"import site; site.addsitedir({path!r})\n" for path in ours]
         (packages / "ours.pth").write_text("".join(lines), encoding="utf-8")
-        small = "" if self.full else f'case "$*" in *--dry-run*) ;; run*) set -- "$@" {SMALL};; esac'
         python = shlex.quote(str(self.environment / "bin" / "python"))
-        for name, module in (("arena", "arena.cli"), ("pip", "pip"), ("pytest", "pytest")):
+        for name, module in (("arena", "arena.cli"), ("pip", "pip")):
             script = self.environment / "bin" / name
-            fewer = small if name == "arena" else ""
-            script.write_text(f'#!/bin/sh\n{fewer}\nexec {python} -m {module} "$@"\n', "utf-8")
+            first = SMALL if name == "arena" and not self.full else ""
+            script.write_text(f'#!/bin/sh\n{first}exec {python} -m {module} "$@"\n', "utf-8")
             script.chmod(0o755)
 
 
