@@ -15,10 +15,7 @@ import click
 
 from arena.catalogue import describe, parameters, traits
 from arena.cli import cli
-from arena.registry import Registered, installed
-
-OURS = "extraction-arena"
-"""The distribution whose plugins are built in."""
+from arena.registry import OURS, Registered, installed
 
 WIDTH = 96
 """Columns of what ``--help`` prints."""

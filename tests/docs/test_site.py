@@ -13,7 +13,7 @@ from mkdocs.config import load_config
 from pages import PAGES, ROOT
 
 from arena.cli import cli
-from arena.registry import installed
+from arena.registry import OURS, installed
 
 FETCHED = r"""(?:src=|<link[^>]*href=|url\(|@import )["']?(?:https?:)?//[^"') ]*"""
 """What a browser would load from elsewhere."""
@@ -62,7 +62,7 @@ def test_the_reference_has_every_command_and_option(built: Path) -> None:
 def test_the_reference_has_every_plugin_and_parameter(built: Path) -> None:
     text = " ".join(text_of(built / "reference" / "plugins.html").split())
     for plugin in installed().plugins:
-        if plugin.distribution == "extraction-arena":
+        if plugin.distribution == OURS:
             assert plugin.plugin.summary().replace("``", "") in text
             for field in plugin.plugin.model_fields.values():
                 assert " ".join(str(field.description).split()) in text
