@@ -1,7 +1,7 @@
 """Fills in the reference as the site is built: commands from click, plugins from the catalogue.
 
-Nothing of it is in the repository, so nothing of it can be out of date. A page has
-``<!-- generated: commands -->`` where the commands come, and so on.
+Nothing of it is in the repository, so nothing of it can be out of date. Where the commands come, a
+page has ``<!-- generated: commands -->``, what its readers see until then, and ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from arena.registry import OURS, Registered, installed
 WIDTH = 96
 """Columns of what ``--help`` prints."""
 
+_PLACE = re.compile(r"<!-- generated: (\w+) -->.*?<!-- end -->", re.DOTALL)
+
 KINDS = {"attack": "Attacks", "defense": "Defences", "target": "Targets"}
 
 
@@ -29,7 +31,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     Raises:
         KeyError: a page asks for what there is not.
     """
-    return re.sub(r"<!-- generated: (\w+) -->", lambda found: GENERATED[found[1]](), markdown)
+    return _PLACE.sub(lambda found: GENERATED[found[1]](), markdown)
 
 
 def commands() -> str:
