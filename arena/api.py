@@ -19,6 +19,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PrivateAttr,
     ValidationInfo,
     WithJsonSchema,
@@ -203,14 +204,15 @@ class Victim(ABC):
 
 
 class Target(Plugin):
-    """A model to protect, trained from real data."""
+    """A model to protect, trained from real data; ``reveals`` chooses from ``can_reveal``."""
 
     kind: ClassVar[Kind] = "target"
     family: ClassVar[str] = "other"
     can_reveal: ClassVar[frozenset[str]] = frozenset({"label"})
 
-    reveals: tuple[str, ...] = ("label",)
-    """The answer fields that clients see."""
+    reveals: tuple[str, ...] = Field(
+        default=("label",), description="the answer fields that clients see"
+    )
 
     @field_validator("reveals")
     @classmethod

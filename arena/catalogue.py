@@ -151,27 +151,38 @@ def page(registered: Registered) -> str:
     if about["reference"]:
         lines += [f"Source: {about['reference']}"]
     lines += ["", "parameters:" if about["parameters"] else "no parameters"]
-    for name, entry in about["parameters"].items():
-        lines.append(f"  {name}: {_one_line(entry)}")
-        if entry.get("description"):
-            lines.append(f"      {' '.join(entry['description'].split())}")
-    lines += ["", *_trait_lines(_traits(registered)), f"module: {about['module']}"]
+    for name, values, description in parameters(registered):
+        lines.append(f"  {name}: {values}")
+        if description:
+            lines.append(f"      {description}")
+    lines += ["", *(f"{name}: {value}" for name, value in traits(registered))]
+    lines.append(f"module: {about['module']}")
     return "\n".join(lines) + "\n"
 
 
-def _trait_lines(traits: dict[str, Any]) -> list[str]:
-    inner = traits.pop("wraps", [])
-    lines = [f"{name.replace('_', ' ')}: {_shown(value)}" for name, value in traits.items()]
+def parameters(registered: Registered) -> list[tuple[str, str, str]]:
+    """Return the name of every parameter, its type and default in words, and its description."""
+    return [
+        (name, _in_words(entry), " ".join(entry.get("description", "").split()))
+        for name, entry in _parameters(registered).items()
+    ]
+
+
+def traits(registered: Registered) -> list[tuple[str, str]]:
+    """Return what a plugin needs, hides, reveals and so on, by name, in words."""
+    given = _traits(registered)
+    inner = given.pop("wraps", [])
+    named = {name.replace("_", " "): _shown(value) for name, value in given.items()}
     if not inner:
-        return lines
+        return list(named.items())
     # A wrapper requires what the attack inside does, and does what the defence inside does.
-    names = [name for name in ("needs", "hides", "alters", "families") if name in traits]
-    kept = [line for line in lines if not line.startswith(tuple(names))]
+    names = [name for name in ("needs", "hides", "alters", "families") if name in named]
+    kept = [(name, value) for name, value in named.items() if name not in names]
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
-    return [*kept, f"{listed}: those of its parameter {' and '.join(inner)}"]
+    return [*kept, (listed, f"those of its parameter {' and '.join(inner)}")]
 
 
-def _one_line(entry: dict[str, Any]) -> str:
+def _in_words(entry: dict[str, Any]) -> str:
     text = " or ".join(_type(kind) for kind in entry.get("anyOf", [entry]))
     if entry["required"]:
         return f"{text}, required"

@@ -14,18 +14,34 @@ from arena.api import Attack, Defense, Target
 
 hookspec = HookspecMarker("arena")
 hookimpl = HookimplMarker("arena")
+"""Marks a function as the implementation of the hook of its name."""
 
 
 @hookspec
 def register_attacks(register: Callable[[type[Attack]], None]) -> None:
-    """Call ``register`` with each attack class."""
+    """Call ``register`` with each attack class.
+
+    Args:
+        register: takes a subclass of ``arena.Attack`` that defines ``extract``; may be called for
+            several, each with a name of its own.
+    """
 
 
 @hookspec
 def register_defenses(register: Callable[[type[Defense]], None]) -> None:
-    """Call ``register`` with each defence class."""
+    """Call ``register`` with each defence class.
+
+    Args:
+        register: takes a subclass of ``arena.Defense`` that defines ``protect``; may be called for
+            several, each with a name of its own.
+    """
 
 
 @hookspec
 def register_targets(register: Callable[[type[Target]], None]) -> None:
-    """Call ``register`` with each target class."""
+    """Call ``register`` with each target class.
+
+    Args:
+        register: takes a subclass of ``arena.Target`` that defines ``train``; may be called for
+            several, each with a name of its own.
+    """

@@ -50,8 +50,8 @@ def run(
 ) -> int:
     """Play a tournament and print its boards.
 
-    What the folder of results holds already is not played again: the same command goes on where an
-    earlier run stopped.
+    FILE is a tournament file. What the folder of results holds already is not played again: the
+    same command goes on where an earlier run stopped.
 
     Examples:
 
@@ -83,10 +83,23 @@ def run(
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=_FILE)
-@click.option("--by", type=click.Choice(("target", "attack", "defense")), default="target")
-@click.option("--format", "fmt", type=click.Choice(FORMATS), default="text")
+@click.option(
+    "--by",
+    type=click.Choice(("target", "attack", "defense")),
+    default="target",
+    help="What a table is of.  [default: target]",
+)
+@click.option(
+    "--format",
+    "fmt",
+    type=click.Choice(FORMATS),
+    default="text",
+    help="How boards are printed.  [default: text]",
+)
 def board(folder: Path, by: By, fmt: Format) -> int:
     """Print the boards of a folder of results.
+
+    DIR is where arena run kept them, runs/NAME unless it was told otherwise.
 
     Examples:
 
@@ -111,8 +124,8 @@ def board(folder: Path, by: By, fmt: Format) -> int:
 def plot(folder: Path, out: Path | None) -> int:
     """Draw the learning curves of a folder of results.
 
-    As PNG and as SVG: the goal's metric against queries, a panel a target, the median over the
-    repetitions with a band from 10 % to 90 % of them. It needs matplotlib:
+    Those of DIR, as PNG and as SVG: the goal's metric against queries, a panel a target, the median
+    over the repetitions with a band from 10 % to 90 % of them. It needs matplotlib:
     pip install 'extraction-arena[plot]'.
 
     Examples:
@@ -139,8 +152,8 @@ def plot(folder: Path, out: Path | None) -> int:
 def show(debug: bool, folder: Path, match: str | None, show_traceback: bool) -> int:
     """Show one match, or list them all.
 
-    MATCH is the beginning of a match's identifier, as the list prints it. A traceback begins in the
-    plugin's file; --debug prints it with the frames of arena.
+    MATCH is the beginning of a match's identifier, as the list of those in DIR prints it. A
+    traceback begins in the plugin's file; --debug prints it with the frames of arena.
 
     Examples:
 
@@ -166,8 +179,8 @@ def show(debug: bool, folder: Path, match: str | None, show_traceback: bool) -> 
 def export(folder: Path) -> int:
     """Print every match as JSON lines.
 
-    An object a match, with its specification and its curve; times are left out. The same file and
-    build print the same bytes, whatever the number of workers or kills.
+    Those of DIR, an object a match, with its specification and its curve; times are left out. The
+    same file and build print the same bytes, whatever the number of workers or kills.
 
     Examples:
 

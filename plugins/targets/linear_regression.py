@@ -41,7 +41,9 @@ class LinearRegression(Target):
     family: ClassVar[str] = "linear-regression"
     can_reveal: ClassVar[frozenset[str]] = frozenset({"value"})
 
-    reveals: tuple[str, ...] = ("value",)
+    reveals: tuple[str, ...] = Field(
+        default=("value",), description="the answer fields that clients see"
+    )
     dataset: RegressionDataset = Field(description="the data it is trained from")
     alpha: float = Field(
         default=0.0, ge=0, allow_inf_nan=False, description="strength of the L2 penalty"
