@@ -17,9 +17,9 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing import reduction
+from multiprocessing import forkserver, reduction
 from time import sleep
 from typing import Any
 
@@ -34,19 +34,37 @@ _SAFE_PATH = "PYTHONSAFEPATH"
 _PAUSES = (0.0, 0.1, 0.5)
 """Seconds before each try to start a worker."""
 
+_PRELOADED = ["arena.worker", "sklearn.ensemble", "sklearn.linear_model", "sklearn.svm"]
+"""What workers find imported: most targets are trained by scikit-learn."""
+
 _BARREN = 3
 """So many pools in a row may break before a task of theirs has begun."""
 
 
 def process_pool(workers: int) -> ProcessPoolExecutor:
     """Make a pool of worker processes from a server that has the libraries imported."""
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload(["arena.worker"])
+    context = _context()
     terminal: Any = _Terminal()
     start, given = worker.initialise, (terminal,)
     return ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=given)
+
+
+def start_server() -> None:
+    """Start, ahead of its first pool, the server that workers come from; it imports meanwhile.
+
+    An OSError is not raised here: the pool meets it again, and says it.
+    """
+    if _context().get_start_method() == "forkserver":
+        with suppress(OSError), _uninterrupted(), _away_from_here():
+            forkserver.ensure_running()
+
+
+def _context() -> Any:
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload(_PRELOADED)
+    return context
 
 
 class _Terminal:

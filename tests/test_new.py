@@ -30,7 +30,9 @@ ROOT = Path(__file__).parent.parent
 NONE = Registry(())
 LONG = "extraordinarily-long-name-of-1"
 OFFLINE = ("--no-index", "--no-deps", "--no-build-isolation")
-QUICK = ("--repetitions", "1", "--budget", "60", "--quiet")
+SOME_SLOW = ["attack", *(pytest.param(k, marks=pytest.mark.slow) for k in ("defense", "target"))]
+"""Where one kind tells enough: all are played from a wheel before a landing."""
+QUICK = ("--repetitions", "1", "--budget", "60", "--isolation", "none", "--quiet")
 CONFORMANCE = find_spec("arena.conformance") is not None
 
 
@@ -253,7 +255,7 @@ def test_it_plays(kind: Kind, installed: Path, run_arena: Runner, tmp_path: Path
 
 
 @pytest.mark.skipif(not CONFORMANCE, reason="arena.conformance is not there")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SOME_SLOW)
 def test_its_own_tests_pass(kind: Kind, installed: Path) -> None:
     folder = installed / f"arena-trial-{kind}"
     done = command(

@@ -322,9 +322,12 @@ def test_a_trace_begins_at_the_authors_line(
     assert done.returncode == 1
     assert f"status   {status}\n" in done.stdout
     assert frames(done.stdout) == wanted
-    whole = frames(play(*words, "--isolation", "none", "--debug").stdout)
-    assert len(whole) > len(wanted)
-    assert set(wanted) < set(whole)
+
+
+def test_debug_shows_the_frames_of_arena_too(play: Play) -> None:
+    whole = frames(play("trips", TARGET, "--isolation", "none", "--debug").stdout)
+    assert whole[-3:] == ["extract", "deeper", "__new__"]
+    assert len(whole) > 3
 
 
 def on_a_terminal(*words: str) -> tuple[str, str]:
@@ -365,7 +368,11 @@ def test_on_a_terminal_queries_are_shown_and_then_the_curve(isolation: str) -> N
     assert shown.index("surrogates are scored when") < shown.index("scored: ")
     assert "•" in shown
     assert out.startswith("eat against")
-    assert on_a_terminal(*words, "--quiet")[0] == ""
+
+
+def test_quiet_shows_nothing_on_a_terminal() -> None:
+    shown, out = on_a_terminal("random", TARGET, "--isolation", "none", "--quiet")
+    assert (shown, out[:14]) == ("", "random against")
 
 
 # ----------------------------------------------------------------------------------- debuggers

@@ -74,9 +74,12 @@ def play(
     from arena import debugging, single, traces
     from arena.arguments import one_match
     from arena.pairing import playable
+    from arena.pools import start_server
     from arena.progress import LiveMatch
     from arena.sketch import PLAIN
 
+    if not debugged and isolation != "none":
+        start_server()
     given = {"--budget": budget, "--seed": seed, "--goal": goal}
     terms = {name: text for name, text in given.items() if text is not None}
     for other in others:

@@ -61,8 +61,11 @@ def run(
       arena run mine.yaml --dry-run
     """
     from arena.pairing import playable
+    from arena.pools import start_server
     from arena.tournament import load
 
+    if not dry_run:
+        start_server()
     tournament = load(file).with_(repetitions, budget)
     playable(tournament, only)
     if dry_run:

@@ -27,8 +27,8 @@ OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0
 SMALL = """
 case "$*" in
     *--dry-run*) ;;
-    run*) set -- "$@" --repetitions 1 --budget 20 --quiet;;
-    play*) set -- "$@" --budget 20 --quiet;;
+    run*) set -- "$@" --repetitions 1 --budget 20 --workers 1 --isolation none --quiet;;
+    play*) set -- "$@" --budget 20 --isolation none --quiet;;
 esac
 """
 """Has ``arena run`` and ``arena play`` take seconds, whatever the file says."""

@@ -132,7 +132,14 @@ def test_a_rate_that_is_none_is_refused(rho: float) -> None:
         NestedBisection(rho=rho)
 
 
-@pytest.mark.parametrize(("space", "rho"), [("sphere", None), ("sphere", 0.1), ("box", None)])
+@pytest.mark.parametrize(
+    ("space", "rho"),
+    [
+        ("sphere", None),
+        ("sphere", 0.1),
+        pytest.param("box", None, marks=pytest.mark.slow),
+    ],
+)
 def test_a_chain_of_defences_is_survived(space: str, rho: float | None) -> None:
     target = Halfspace.model_validate({"dataset": "wine", "space": space})
     victim = target.train(np.random.default_rng(0))
