@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -29,7 +29,8 @@ from pydantic_core import to_jsonable_python
 
 from arena.answers import FIELDS, Answer
 from arena.datasets import Dataset
-from arena.domain import Domain
+from arena.domain import Domain, Feature
+from arena.linear import linear_labels, linear_values
 from arena.tables import Outcomes
 
 PLUGIN_API: Final = 1
@@ -228,6 +229,13 @@ class Target(Plugin):
         """Return every family this target belongs to (a binary logistic is also a halfspace)."""
         return frozenset({self.family})
 
+    def known_features(self) -> tuple[Feature, ...] | None:
+        """Return its domain's features before it is trained; None where training decides.
+
+        Their bounds, and the edges of bins, may become others.
+        """
+        return None
+
     def check(self) -> None:
         """Find out, before anything is played, whether this target can be trained.
 
@@ -398,21 +406,6 @@ class LinearSurrogate:
         return linear_labels(Z, self.coef_, self.intercept_)
 
 
-def linear_values(Z: Floats, coef: Floats, intercept: Floats) -> Floats:
-    """Predict the values of encoded rows Z (n, width) by coef (1, width) and intercept (1,)."""
-    values: Floats = Z @ coef[0] + intercept[0]
-    return values
-
-
-def linear_labels(Z: Floats, coef: Floats, intercept: Floats) -> Labels:
-    """Label encoded rows Z (n, width) by coef (1 or k, width) and intercept (1 or k,)."""
-    scores = Z @ coef.T + intercept
-    if scores.shape[1] == 1:
-        return (scores[:, 0] > 0).astype(np.int64)
-    labels: Labels = scores.argmax(axis=1).astype(np.int64)
-    return labels
-
-
 @dataclass(frozen=True)
 class Requirements:
     """What a match must offer an attack.
@@ -465,6 +458,13 @@ class Attack(Plugin):
             frozenset.intersection(self.families, *(p.families for p in parts)),
             self.requires_knowledge.union(*(p.knowledge for p in parts)),
         )
+
+    def declines(self, features: Sequence[Feature]) -> str:
+        """Say why it cannot learn over these features, before anything is played; '' if it can.
+
+        A wrapper declines what the attacks in its parameters decline.
+        """
+        return next(filter(None, (a.declines(features) for a in _inner(self, Attack))), "")
 
     def extract(self, oracle: Oracle, rng: Generator) -> Iterator[Surrogate]:
         """Ask, learn, and yield a surrogate whenever ``oracle.checkpoint_due``."""

@@ -30,7 +30,10 @@ _FOUNDATIONS = sys.stdlib_module_names | {"pydantic"}
 
 
 def match_build(spec: MatchSpec) -> str:
-    """Hash the sources of the referee and of the plugins of a match, and the library versions."""
+    """Hash the sources of the referee and of the plugins of a match, and the library versions.
+
+    The libraries are those under all plugins, and what the distributions of these require directly.
+    """
     parts = _parts(spec)
     return _hash(_modules(parts), _distributions(parts))
 
@@ -44,8 +47,8 @@ def training_build(spec: TargetSpec) -> str:
 def versions(spec: MatchSpec) -> dict[str, str]:
     """Return the versions of all that plays a match, by distribution.
 
-    Of Python and of arena, of the distribution of every plugin, those in parameters included, and
-    of the libraries under them; ``?`` where a plugin is of no distribution.
+    Of arena and of the distribution of every plugin, those in parameters included, of what these
+    require directly, and of Python and the libraries under all; ``?`` where one is not installed.
     """
     distributions = _distributions(_parts(spec))
     own = {name: _version(name) or "?" for name in (OURS, *distributions)}
@@ -80,20 +83,22 @@ def _hash(modules: tuple[str, ...], distributions: tuple[str, ...]) -> str:
     for module in (*_REFEREE, *modules):
         sources |= _sources(module)
     hashes = {name: hashlib.sha256(source).hexdigest() for name, source in sources.items()}
-    return digest("build", _libraries_under(distributions), hashes)
+    return digest("build", platform.machine(), _libraries_under(distributions), hashes)
 
 
 @cache
 def libraries() -> dict[str, str]:
     """Return the versions of Python and of the libraries that decide a result."""
     versions = {name: version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version(), "machine": platform.machine(), **versions}
+    return {"python": platform.python_version(), **versions}
 
 
 def _libraries_under(distributions: Iterable[str]) -> dict[str, str]:
     """Return those versions, and the versions of what distributions of plugins require."""
-    required = [_required_by(name) for name in distributions if name != OURS]
-    return {name: found for one in required for name, found in one.items()} | libraries()
+    required: dict[str, str] = {}
+    for name in distributions:
+        required |= _required_by(name) if name != OURS else {}
+    return required | libraries()
 
 
 @cache
@@ -109,7 +114,7 @@ def _required_by(distribution: str) -> dict[str, str]:
         return {}
     here = [r for r in listed if r.marker is None or r.marker.evaluate()]
     names = {canonicalize_name(r.name) for r in here} - {OURS}
-    found = {name: _version(name) for name in sorted(names)}
+    found = {name: _version(name) for name in names}
     return {name: known for name, known in found.items() if known}
 
 

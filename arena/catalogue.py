@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tabulate import tabulate
@@ -186,7 +187,8 @@ def _in_words(entry: dict[str, Any]) -> str:
     text = " or ".join(_type(kind) for kind in entry.get("anyOf", [entry]))
     if entry["required"]:
         return f"{text}, required"
-    return f"{text}, default {_shown(entry.get('default'))}"
+    # JSON Schema leaves out a default that is made anew for each.
+    return f"{text}, default {_written(entry['default'])}" if "default" in entry else text
 
 
 def _type(entry: dict[str, Any]) -> str:
@@ -202,6 +204,11 @@ def _type(entry: dict[str, Any]) -> str:
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     given = [f" {sign} {entry[bound]:g}" for bound, sign in bounds.items() if bound in entry]
     return str(entry.get("type", "value")) + " and".join(given)
+
+
+def _written(default: Any) -> str:
+    """Write a default as a tournament file does."""
+    return json.dumps(default) if default in (None, [], {}) else _shown(default)
 
 
 def _shown(value: Any) -> str:

@@ -71,10 +71,9 @@ def match_page(store: Store, match: str, show_traceback: bool, debug: bool = Fal
         lines += ["", _curve(record), "", *_final(record)] if record.curve else []
     diagnostics = store.diagnostics(key)
     if diagnostics:
-        versions = diagnostics.versions
-        if versions:
-            shown = ", ".join(f"{name} {found}" for name, found in sorted(versions.items()))
-            lines += ["", f"played by {clean(shown)}"]
+        if versions := sorted(diagnostics.versions.items()):
+            listed = ", ".join(f"{name} {version}" for name, version in versions)
+            lines += ["", f"played with {clean(listed)}"]
         memory = f"{diagnostics.peak_memory:.0f} MiB"
         lines += ["", f"took {diagnostics.seconds:.3f} s, {memory} at most in its process"]
         if diagnostics.traceback:

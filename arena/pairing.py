@@ -229,7 +229,10 @@ def plan(tournament: Tournament) -> tuple[MatchSpec, ...]:
 
 def selected(spec: MatchSpec, pattern: str | None) -> bool:
     """Whether a match is one of those ``--only`` names: a glob on attack, defence or target."""
-    return pattern is None or any(fnmatchcase(name, pattern) for name in _names(spec))
+    if pattern is None:
+        return True
+    in_full = (plugin.identity()[0] for plugin in _plugins(spec))
+    return any(fnmatchcase(name, pattern) for name in (*_names(spec), *in_full))
 
 
 def playable(tournament: Tournament, only: str | None = None) -> tuple[MatchSpec, ...]:
@@ -254,9 +257,12 @@ def playable(tournament: Tournament, only: str | None = None) -> tuple[MatchSpec
 
 def _names(spec: MatchSpec) -> tuple[str, ...]:
     """Return the names of a match's entries on boards and of their plugins."""
-    plugins = (spec.attack.plugin, spec.target.plugin, *spec.defense.plugins)
     labels = (spec.attack.label, spec.defense.label, spec.target.label)
-    return (*labels, *(plugin.name for plugin in plugins))
+    return (*labels, *(plugin.name for plugin in _plugins(spec)))
+
+
+def _plugins(spec: MatchSpec) -> tuple[Plugin | Sealed, ...]:
+    return (spec.attack.plugin, spec.target.plugin, *spec.defense.plugins)
 
 
 def revealed(target: Target, chain: tuple[Defense, ...]) -> frozenset[str]:
@@ -283,7 +289,19 @@ def why_not(
         return f"{attack.name} needs {wanted}, clients see {_listed(fields) or 'nothing'}"
     if missing := requires.knowledge - tournament.knowledge.granted():
         return f"{attack.name} must be told {_listed(missing)}, which the tournament does not grant"
-    return _undefined(tournament.goal, families)
+    return _declined(target, attack) or _undefined(tournament.goal, families)
+
+
+def _declined(target: Target, attack: Attack) -> str:
+    """Say why an attack cannot learn over a target's features, as far as these are known."""
+    features = target.known_features()
+    try:
+        return attack.declines(features) if features else ""
+    except Exception as error:
+        raise ArenaError(
+            f"attack '{attack.name}' of {attack.distribution} fails to say what it declines "
+            f"({one_line(error)}); report it there"
+        ) from error
 
 
 def _undefined(goal: Goal, families: frozenset[str]) -> str:

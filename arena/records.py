@@ -166,7 +166,7 @@ class Diagnostics:
         traceback: whole, empty when nothing was raised.
         output: what the attack printed, the end of it.
         unenforced: what its isolation should have stopped, and this machine cannot.
-        versions: of all that played it, by distribution, and that of Python.
+        versions: of all that played it, by distribution, and of Python; none in old folders.
     """
 
     seconds: float = 0.0

@@ -9,44 +9,43 @@ from typing import Any
 from arena.mistakes import Mistakes, shown
 
 
-def absent(requires: Any, mistakes: Mistakes) -> tuple[str, ...]:
-    """Note which requirements are none, or are installed in another version than they ask for.
+def absent(requires: Any, mistakes: Mistakes) -> dict[int, str]:
+    """Note what is no requirement, and what is installed in another version than is required.
 
     Args:
         requires: what the file holds under its key; what is no list of texts is told elsewhere.
         mistakes: of the file.
 
     Returns:
-        The requirements that are not installed, as pip reads them.
+        The requirements that are not installed, by their place in the list.
     """
     texts = requires if isinstance(requires, list) else []
-    missing = [_absent(text, i, mistakes) for i, text in enumerate(texts) if isinstance(text, str)]
-    return tuple(text for text in missing if text)
+    found = {i: _absent(text, i, mistakes) for i, text in enumerate(texts) if isinstance(text, str)}
+    return {i: text for i, text in found.items() if text}
 
 
 def _absent(text: str, i: int, mistakes: Mistakes) -> str:
-    # Few files require anything, and few processes read a file.
-    from packaging.requirements import InvalidRequirement, Requirement
-    from packaging.version import InvalidVersion
+    # Few files require anything, and few commands read a file.
+    from packaging.requirements import Requirement
 
     try:
         requirement = Requirement(text)
-    except InvalidRequirement:
-        sentence = f"requires: {shown(text)} is no requirement; write one as arena-pack>=0.1"
+        if requirement.marker and not requirement.marker.evaluate():
+            return ""
+    except ValueError:
+        sentence = f"requires: {shown(text)} is no requirement; write one like arena-pack>=0.1"
         mistakes.add(("requires", i), sentence)
         return ""
-    if requirement.marker and not requirement.marker.evaluate():
-        return ""
+    wanted = str(requirement)
     try:
         found = version(requirement.name)
-    except PackageNotFoundError:
-        return str(requirement)
-    try:
         fits = requirement.specifier.contains(found, prereleases=True)
-    except InvalidVersion:
+    except PackageNotFoundError:
+        return wanted
+    except ValueError:
+        # The version that is installed is none that could be compared.
         fits = False
     if not fits:
-        wanted = str(requirement)
         mistakes.add(
             ("requires", i),
             f"this file requires {wanted}, and {requirement.name} {found} is installed: "

@@ -102,7 +102,7 @@ class Settings(_Settings):
     )
     requires: list[str] = Field(
         [],
-        description="packages that must be installed, as pip reads them",
+        description="packages that must be installed, each as pip reads it",
         examples=[["arena-pack>=0.1"]],
     )
     seed: int | Literal["secret"] = Field(

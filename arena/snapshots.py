@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from arena.api import Floats, LinearSurrogate, linear_labels, linear_values
+from arena.api import Floats, LinearSurrogate
 from arena.domain import Domain
 from arena.errors import is_interrupt, one_line
+from arena.linear import linear_labels, linear_values
 from arena.metrics import labels_fault
 from arena.tables import Outcomes
 

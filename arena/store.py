@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -260,22 +260,11 @@ class Store:
                 Checkpoint(queries, calls, values)
             )
         found: dict[Key, Record] = {}
-        for (
-            m,
-            t,
-            b,
-            status,
-            reason,
-            queries,
-            calls,
-            utility,
-            final,
-            floor,
-            seeds,
-        ) in self._db.execute(
+        rows = self._db.execute(
             "SELECT match, terms, build, status, reason, queries, calls,"
             " utility, final, floor, seeds FROM matches"
-        ):
+        )
+        for m, t, b, status, reason, queries, calls, utility, final, floor, seeds in rows:
             found[m, t, b] = Record(
                 m,
                 t,
@@ -307,15 +296,14 @@ class Store:
             " WHERE match = ? AND terms = ? AND build = ?",
             key,
         ).fetchone()
-        return Diagnostics(*row, versions=self._versions(key)) if row else None
+        return replace(Diagnostics(*row), versions=self._versions(key)) if row else None
 
     def _versions(self, key: Key) -> dict[str, str]:
-        query = "SELECT versions FROM versions WHERE match = ? AND terms = ? AND build = ?"
-        try:
-            row = self._db.execute(query, key).fetchone()
-        except sqlite3.OperationalError:
+        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'versions'").fetchone():
             # They were not always kept.
             return {}
+        query = "SELECT versions FROM versions WHERE match = ? AND terms = ? AND build = ?"
+        row = self._db.execute(query, key).fetchone()
         with self._decoding():
             return dict(json.loads(row[0])) if row else {}
 

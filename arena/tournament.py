@@ -168,12 +168,12 @@ class _Loader:
             self.mistakes.raise_if_any()
         settings = self.settings(data)
         absent = requires.absent(data.get("requires"), self.mistakes)
-        self.registry = replace(self.registry, absent=absent)
+        self.registry = replace(self.registry, absent=tuple(absent.values()))
         targets: list[Entrant[Target]] = self.entrants("target")
         defenses: list[Entrant[Defense]] = self.entrants("defense")
         attacks: list[Entrant[Attack]] = self.entrants("attack")
         if absent and not self.mistakes.tell(self.registry.to_install):
-            self.mistakes.add(("requires",), self.registry.to_install)
+            self.mistakes.add(("requires", min(absent)), self.registry.to_install)
         levels.check(data.get("goal"), self.mistakes)
         self.mistakes.raise_if_any()
         self.check_data(targets, settings.goal, settings.knowledge.pool)
@@ -323,6 +323,7 @@ class _Loader:
                         )
                 at = entry
                 target.plugin.check()
+                target.plugin.known_features()
             except ArenaError as error:
                 self.mistakes.add(at, str(error))
             except BaseException as error:

@@ -19,18 +19,10 @@ LONGER = {"arena.api": 500}
 
 ORDER = (
     *("errors", "traces", "yamlmarks", "records", "settings", "seeds"),
-    *("domain", "answers", "rowwise", "tables", "datasets"),
+    *("domain", "answers", "rowwise", "linear", "tables", "datasets"),
     *("api", "hookspecs", "vetting", "disabling", "registry", "splits", "learners"),
-    *(
-        "catalogue",
-        "schema",
-        "mistakes",
-        "levels",
-        "requires",
-        "tournament",
-        "arguments",
-        "pairing",
-    ),
+    *("catalogue", "schema", "mistakes", "levels", "requires"),
+    *("tournament", "arguments", "pairing"),
     *("metrics", "snapshots", "meter", "oracle", "proposals", "isolation"),
     *("watching", "stage", "scoring", "match", "worker", "pools", "conformance"),
     *("build", "store", "engine"),

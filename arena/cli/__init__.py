@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from arena.cli import check, new, packages, play, plugins, tournaments
-from arena.cli.output import complain
+from arena.cli.output import Resumable, complain
 from arena.errors import ArenaError, one_line
 
 
@@ -81,8 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _code(words: list[str], debug: bool) -> int:
     try:
         return int(cli.main(words, prog_name="arena", standalone_mode=False, obj=debug))
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except Resumable:
         complain("interrupted; the same command goes on where this one stopped")
+        return 130
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        complain("interrupted; the same command begins anew")
         return 130
     except click.ClickException as error:
         context = getattr(error, "ctx", None)

@@ -59,6 +59,19 @@ def kept_for_results() -> Iterator[None]:
         os.close(kept)
 
 
+class Resumable(click.exceptions.Abort):
+    """An interruption after which the same command goes on where this one stopped."""
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Make an interruption a `Resumable` one."""
+    try:
+        yield
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        raise Resumable from error
+
+
 def complain(sentence: str) -> None:
     """Say to standard error what is wrong."""
     click.echo(f"arena: {sentence}", err=True)

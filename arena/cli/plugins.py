@@ -7,6 +7,7 @@ import json
 import click
 
 from arena.cli.output import complain, to_stdout
+from arena.errors import ArenaError
 
 
 @click.group(invoke_without_command=True)
@@ -34,6 +35,11 @@ def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
     from arena.registry import installed
     from arena.traces import whole
 
+    other = "--json" if as_json else context.invoked_subcommand
+    if requirements and other:
+        raise ArenaError(
+            f"--requirements prints lines for pip, and nothing else; leave {other} out"
+        )
     if context.invoked_subcommand is not None:
         return 0
     registry = installed()

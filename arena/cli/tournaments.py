@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arena.cli.output import to_stdout
+from arena.cli.output import resumable, to_stdout
 
 if TYPE_CHECKING:
     from arena.boards import Format
@@ -35,6 +35,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--retry", is_flag=True, help="Play again what an attack's fault ended.")
 @click.option("--dry-run", is_flag=True, help="Say what would be played, and play nothing.")
 @click.option("--quiet", is_flag=True, help="No progress.")
+@resumable()
 def run(
     file: Path,
     out: Path | None,
@@ -220,7 +221,8 @@ def validate(file: Path) -> int:
     skipped = len(plan(tournament.with_(repetitions=1))) - pairs
     text = f"{file} is valid: {plural(pairs * tournament.repetitions, 'match', 'matches')}"
     if skipped:
-        text += f" ({skipped} pairs cannot meet: arena run {file} --dry-run says why)"
+        pairs_skipped = plural(skipped, "pair")
+        text += f" ({pairs_skipped} cannot meet: arena run {file} --dry-run says why)"
     to_stdout(text + "\n")
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Steps
 from dataclasses import dataclass
 from math import pi
@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from arena import REFUSED, Attack, LinearSurrogate, Oracle, Surrogate, hookimpl
+from arena import REFUSED, Attack, Feature, LinearSurrogate, Oracle, Surrogate, hookimpl
 
 Floats = NDArray[np.float64]
 
@@ -62,6 +62,12 @@ class DimensionCoupling(Attack):
         default=0.1, gt=0, lt=1, description="the chance that is taken of missing epsilon"
     )
 
+    def declines(self, features: Sequence[Feature]) -> str:
+        """Say that one feature is too few."""
+        if len(features) == 1:
+            return "dimension-coupling couples two features, and the target has one"
+        return ""
+
     def extract(self, oracle: Oracle, rng: Generator) -> Iterator[Surrogate]:
         """Yield a surrogate at every checkpoint.
 
@@ -72,8 +78,8 @@ class DimensionCoupling(Attack):
         domain = oracle.knowledge.domain
         if domain.geometry != "sphere":
             raise ValueError("dimension-coupling learns halfspaces through the origin of R^d only")
-        if domain.d == 1:
-            raise ValueError("dimension-coupling couples two features, and the target has one")
+        if reason := self.declines(domain.features):
+            raise ValueError(reason)
         basis = np.linalg.qr(rng.standard_normal((domain.d, domain.d)))[0].T
         rates = RATES if self.rho is None else np.array([self.rho])
         circle = Circle(rates, np.full(len(rates), 1 / len(rates)))

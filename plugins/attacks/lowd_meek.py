@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Steps
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from pydantic import Field
 from arena import (
     REFUSED,
     Attack,
+    Feature,
     LinearSurrogate,
     Oracle,
     Surrogate,
@@ -48,19 +49,22 @@ class LowdMeek(Attack):
         description="a weight of less than this part of the witness's counts as zero",
     )
 
+    def declines(self, features: Sequence[Feature]) -> str:
+        """Say which feature is not continuous."""
+        for feature in features:
+            if feature.kind != "continuous" or feature.edges:
+                kind = "binned" if feature.edges else feature.kind
+                return f"lowd-meek needs continuous features, and {feature.name!r} is {kind}"
+        return ""
+
     def extract(self, oracle: Oracle, rng: Generator) -> Iterator[Surrogate]:
         """Yield a surrogate at every checkpoint.
 
         Raises:
             ValueError: a feature is not continuous, or a query is refused.
         """
-        domain = oracle.knowledge.domain
-        for feature in domain.features:
-            if feature.kind != "continuous" or feature.edges:
-                kind = "binned" if feature.edges else feature.kind
-                raise ValueError(
-                    f"lowd-meek needs continuous features, and {feature.name!r} is {kind}"
-                )
+        if reason := self.declines(oracle.knowledge.domain.features):
+            raise ValueError(reason)
         search = _Search(oracle)
         for _ in search.run(self.epsilon, self.delta, rng):
             if oracle.checkpoint_due:

@@ -15,6 +15,7 @@ from arena import (
     Answer,
     Dataset,
     Domain,
+    Feature,
     Split,
     Target,
     Victim,
@@ -79,6 +80,17 @@ class Halfspace(Target):
         """Say that it goes through the origin, too, where it does."""
         homogeneous = {"homogeneous-halfspace"} if self.space == "sphere" else set()
         return frozenset({self.family, *homogeneous})
+
+    def known_features(self) -> tuple[Feature, ...]:
+        """Return those of the data, unbounded numbers in the sphere.
+
+        Raises:
+            ArenaError: the data cannot be loaded.
+        """
+        features = self.dataset.load().features
+        if self.space == "box":
+            return features
+        return Domain.euclidean([feature.name for feature in features]).features
 
     def check(self) -> None:
         """Load the data and look for the class ``positive``."""

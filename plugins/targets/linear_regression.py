@@ -11,7 +11,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from arena import Answer, RegressionDataset, Target, Victim, affine, hookimpl, recipes, split
+from arena import (
+    Answer,
+    Feature,
+    RegressionDataset,
+    Target,
+    Victim,
+    affine,
+    hookimpl,
+    recipes,
+    split,
+)
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +58,14 @@ class LinearRegression(Target):
     alpha: float = Field(
         default=0.0, ge=0, allow_inf_nan=False, description="strength of the L2 penalty"
     )
+
+    def known_features(self) -> tuple[Feature, ...]:
+        """Return those of the data.
+
+        Raises:
+            ArenaError: the data cannot be loaded.
+        """
+        return self.dataset.load().features
 
     def train(self, rng: Generator) -> RegressionVictim:
         """Fit least squares on 70 % of the rows; of several best weights the shortest."""

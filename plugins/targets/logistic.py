@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from arena import Answer, Dataset, Target, Victim, affine, hookimpl, softmax, split
+from arena import Answer, Dataset, Domain, Feature, Target, Victim, affine, hookimpl, softmax, split
 
 Floats = NDArray[np.float64]
 
@@ -63,6 +63,15 @@ class Logistic(Target):
         """
         binary = len(self.dataset.load().classes) == 2
         return frozenset({self.family, "halfspace"} if binary else {self.family})
+
+    def known_features(self) -> tuple[Feature, ...]:
+        """Return those of the data, binned as all of its rows would have them.
+
+        Raises:
+            ArenaError: the data cannot be loaded.
+        """
+        table = self.dataset.load()
+        return Domain.from_rows(table.features, table.X, self.bins).features
 
     def train(self, rng: Generator) -> LogisticVictim:
         """Fit on 70 % of the rows."""

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from arena import Answer, Dataset, Target, Victim, affine, hookimpl, softmax, split
+from arena import Answer, Dataset, Feature, Target, Victim, affine, hookimpl, softmax, split
 
 Floats = NDArray[np.float64]
 Units = Annotated[int, Field(ge=1, le=10_000)]
@@ -57,6 +57,14 @@ class Mlp(Target):
     alpha: float = Field(
         default=1e-4, ge=0, allow_inf_nan=False, description="strength of the L2 penalty"
     )
+
+    def known_features(self) -> tuple[Feature, ...]:
+        """Return those of the data.
+
+        Raises:
+            ArenaError: the data cannot be loaded.
+        """
+        return self.dataset.load().features
 
     def train(self, rng: Generator) -> MlpVictim:
         """Fit on 70 % of the rows, by at most 500 iterations of L-BFGS."""

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from arena import Answer, Dataset, Target, Victim, hookimpl, split
+from arena import Answer, Dataset, Domain, Feature, Target, Victim, hookimpl, split
 
 Floats = NDArray[np.float64]
 
@@ -74,6 +74,15 @@ class RandomForest(Target):
         le=10_000,
         description="quantile bins of every numeric feature; null: none",
     )
+
+    def known_features(self) -> tuple[Feature, ...]:
+        """Return those of the data, binned as all of its rows would have them.
+
+        Raises:
+            ArenaError: the data cannot be loaded.
+        """
+        table = self.dataset.load()
+        return Domain.from_rows(table.features, table.X, self.bins).features
 
     def train(self, rng: Generator) -> ForestVictim:
         """Fit on 70 % of the rows."""

@@ -11,7 +11,18 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from arena import Answer, Dataset, Target, Victim, affine, hookimpl, pairwise_svm, split
+from arena import (
+    Answer,
+    Dataset,
+    Domain,
+    Feature,
+    Target,
+    Victim,
+    affine,
+    hookimpl,
+    pairwise_svm,
+    split,
+)
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +76,15 @@ class SvmRbf(Target):
     bins: int | None = Field(
         default=None, ge=2, description="quantile bins of every numeric feature; null: none"
     )
+
+    def known_features(self) -> tuple[Feature, ...]:
+        """Return those of the data, binned as all of its rows would have them.
+
+        Raises:
+            ArenaError: the data cannot be loaded.
+        """
+        table = self.dataset.load()
+        return Domain.from_rows(table.features, table.X, self.bins).features
 
     def train(self, rng: Generator) -> SvmVictim:
         """Fit on 70 % of the rows."""
