@@ -25,6 +25,7 @@ from sites import Site, attack
 
 import arena.registry
 from arena.cli import cli, main
+from arena.inspection import exported
 from arena.records import BoardTerms, Checkpoint, Diagnostics, Entry, Goal, Record, Status
 from arena.registry import Broken, Registry
 from arena.store import FILE, Store
@@ -194,6 +195,8 @@ WRONG = {
     "show nowhere": "nowhere holds no results; play a tournament with --out nowhere",
     "export nowhere": "nowhere holds no results; play a tournament with --out nowhere",
     "plugins shw": "no such command 'shw'. Did you mean 'show'? (arena plugins --help says more)",
+    "plugins --json --requirements": "--requirements prints lines that pip reads; leave --json out",
+    "plugins --requirements show eat": "--requirements prints lines that pip reads; leave show out",
     "plugins show": "missing argument 'NAME' (arena plugins show --help says more)",
     "plugins show eta": "unknown plugin 'eta'; did you mean 'eat'",
     "plugins show theirs/eat": "unknown plugin 'theirs/eat'; did you mean 'eat'",
@@ -277,6 +280,9 @@ def test_an_interruption_says_how_to_go_on(
     code, _, err = shell("run", file)
     assert code == 130
     assert err.strip() == "arena: interrupted; the same command goes on where this one stopped"
+    monkeypatch.setattr("arena.arguments.one_match", interrupt)
+    code, _, err = shell("play", "eat", "halfspace: {dataset: iris}", "--isolation", "none")
+    assert (code, err.strip()) == (130, "arena: interrupted; the same command begins anew")
 
 
 def test_what_the_output_cannot_encode_is_escaped(folder: Path) -> None:
@@ -435,6 +441,7 @@ def test_export_is_an_object_a_line(shell: Shell, folder: Path) -> None:
         "build": "b",
         "names": ["box", "none", "skipped"],
         "specification": {"attack": "skipped"},
+        "versions": {},
         "skipped": "it learns trees",
         "record": None,
     }
@@ -549,13 +556,13 @@ def test_parameters_of_every_type_are_shown(shell: Shell, monkeypatch: pytest.Mo
         "step: number > 0 and < 1, default 0.5",
         "mode: fast | slow, default fast",
         "flag: boolean, default false",
-        "title_: string or null, default none",
+        "title_: string or null, default null",
         "many: integer or all, default all",
-        "rows: list of integer, default none",
-        "tags: list of string, default none",
-        "inner: {x, y} or null, default none",
-        "either: {x, y} or list of number, default none",
-        "path: string or null, default none",
+        "rows: list of integer, default []",
+        "tags: list of string, default []",
+        "inner: {x, y} or null, default null",
+        "either: {x, y} or list of number, default []",
+        "path: string or null, default null",
         "even: integer, default 2",
         "short: string, default a",
     ]

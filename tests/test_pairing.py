@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playground import tournament
 
+from arena import Feature
 from arena.api import ANY, Attack, Traits
 from arena.errors import ArenaError
 from arena.pairing import MatchSpec, plan, playable, selected
@@ -99,6 +101,70 @@ def test_a_pair_that_cannot_meet_says_why(
     assert only(tournament_file(lines)).skipped == reason
 
 
+MEEK = "lowd-meek needs continuous features, and 'rooms' is integer"
+VOTES = "majority: {repeats: 3, attack: %s}"
+COUPLING = "dimension-coupling couples two features, and the target has one"
+
+
+@pytest.mark.parametrize(
+    ("target", "attack", "reason"),
+    [
+        ("logistic: {dataset: WHOLE}", "lowd-meek", MEEK),
+        ("halfspace: {dataset: WHOLE, space: box}", "lowd-meek", MEEK),
+        (
+            "halfspace: {dataset: WHOLE, space: box}",
+            VOTES % "lowd-meek",
+            MEEK,
+        ),
+        ("halfspace: {dataset: WHOLE}", "lowd-meek", ""),
+        ("halfspace: {dataset: WHOLE, space: box}", "line-search", ""),
+        ("logistic: {dataset: LINE}", "lowd-meek", ""),
+        ("logistic: {dataset: LINE, bins: 2}", "lowd-meek", MEEK.replace("integer", "binned")),
+        ("halfspace: {dataset: LINE}", "dimension-coupling", COUPLING),
+        (
+            "halfspace: {dataset: LINE}",
+            VOTES % "dimension-coupling",
+            COUPLING,
+        ),
+        ("halfspace: {dataset: LINE}", "active-perceptron", ""),
+        ("halfspace: {dataset: WHOLE}", "dimension-coupling", ""),
+    ],
+)
+def test_what_an_attack_declines_is_skipped_at_planning(
+    target: str, attack: str, reason: str, tournament_file: Writer, tmp_path: Path
+) -> None:
+    (tmp_path / "whole.csv").write_text("rooms,size,y\n1,0.5,u\n2,1.5,v\n3,1.5,v\n")
+    (tmp_path / "line.csv").write_text("rooms,y\n1.5,u\n2,v\n3,v\n")
+    for name in ("whole", "line"):
+        target = target.replace(name.upper(), f"{{csv: {name}.csv, label: y}}")
+    lines = text([target], attacks=[attack])
+    assert plan(load(tournament_file(lines), installed()))[0].skipped == reason
+
+
+def test_an_attack_that_fails_to_say_what_it_declines_is_blamed() -> None:
+    class Unsure(toys.Probe):
+        """Fails."""
+
+        name = "unsure"
+
+        def declines(self, features: Sequence[Feature]) -> str:
+            raise KeyError("surprise")
+
+    class Known(toys.Box):
+        """Has one feature."""
+
+        def known_features(self) -> tuple[Feature, ...]:
+            return (Feature("x", "continuous", 0.0, 1.0),)
+
+    with pytest.raises(ArenaError) as error:
+        plan(tournament([Unsure()], targets=[Known()]))
+    assert str(error.value) == (
+        "attack 'unsure' of toys fails to say what it declines (KeyError: 'surprise'); "
+        "report it there"
+    )
+    assert plan(tournament([Unsure()], targets=[toys.Box()]))[0].skipped == ""
+
+
 def test_a_wrapper_does_what_the_defence_inside_does() -> None:
     inner = toys.Twice(defense=toys.Noise(rate=0.1))
     assert inner.traits == Traits(frozenset(), frozenset({"label"}), False, ANY)
@@ -125,6 +191,9 @@ def test_what_leaves_a_chain(tournament_file: Writer) -> None:
         ("prob*", 4),
         ("probe", 4),
         ("probe(size=4)", 4),
+        ("toys/probe", 4),
+        ("toys/*", 8),
+        ("theirs/*", 0),
         ("noise", 4),
         ("noise(rate=0.1)", 4),
         ("box", 8),

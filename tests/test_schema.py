@@ -42,6 +42,7 @@ def test_the_tournaments_of_the_repository_are_valid(file: Path) -> None:
 
 
 GOOD: list[dict[str, Any]] = [
+    {"requires": ["arena-pack>=0.1"]},
     {"attacks": ["toys/probe"]},
     {"attacks": [{"toys/probe": {"size": 2}}]},
     {"attacks": [{"probe": None}]},
@@ -58,6 +59,8 @@ GOOD: list[dict[str, Any]] = [
 ]
 BAD: list[dict[str, Any]] = [
     {"budgets": 3},
+    {"requires": "arena-pack"},
+    {"requires": [3]},
     {"budget": 0},
     {"budget": "3"},
     {"repetitions": 0},

@@ -37,9 +37,7 @@ def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
 
     other = "--json" if as_json else context.invoked_subcommand
     if requirements and other:
-        raise ArenaError(
-            f"--requirements prints lines for pip, and nothing else; leave {other} out"
-        )
+        raise ArenaError(f"--requirements prints lines that pip reads; leave {other} out")
     if context.invoked_subcommand is not None:
         return 0
     registry = installed()

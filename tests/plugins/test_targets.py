@@ -26,7 +26,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
-from arena import Answer, ArenaError, Dataset, Natural, Target, Victim
+from arena import Answer, ArenaError, Dataset, Feature, Natural, Target, Victim
 from arena.splits import training_rows
 from arena_plugins.targets import decision_tree, halfspace, logistic, mlp, random_forest, svm_rbf
 from arena_plugins.targets.decision_tree import DecisionTree
@@ -501,6 +501,23 @@ def test_an_unknown_positive_class_is_an_error_that_names_the_classes(
 ) -> None:
     with pytest.raises(ArenaError, match=r"no class 'blue'.*class0, class1, class2"):
         trained(Halfspace, data, "mixed3", positive="blue")
+
+
+def test_features_are_known_before_training(data: dict[str, Dataset]) -> None:
+    cases: list[tuple[type[Target], dict[str, Any]]] = [
+        *((cls, {}) for cls in TARGETS),
+        *((cls, {"bins": 4}) for cls in BINNED),
+        (Halfspace, {"space": "box"}),
+    ]
+    for cls, parameters in cases:
+        known = build(cls, data, "mixed3", **parameters).known_features()
+        true = trained(cls, data, "mixed3", **parameters).domain.features
+        assert known is not None
+        assert list(map(_outline, known)) == list(map(_outline, true))
+
+
+def _outline(feature: Feature) -> tuple[Any, ...]:
+    return feature.name, feature.kind, feature.categories, len(feature.edges)
 
 
 # ------------------------------------------------------------------------------------- parameters
