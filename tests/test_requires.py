@@ -274,7 +274,7 @@ def requirements(site: Site, name: str, *requires: str) -> None:
 
 
 @pytest.fixture
-def probe(site: Site) -> Attack:
+def probe(site: Site) -> Iterator[Attack]:
     """An attack of a distribution that requires another, which is installed, and more."""
     site.add("pack", "0.4", pack=PACK)
     unused = ("gone", "unused; extra == 'dev'", "extraction-arena", "numpy")
@@ -286,7 +286,8 @@ def probe(site: Site) -> Attack:
     (found,) = load_entry_points(site.entry_points()).of_kind("attack")
     made = found.plugin()
     assert isinstance(made, Attack)
-    return made
+    yield made
+    forget_sources()
 
 
 def test_what_an_inner_plugin_requires_is_kept_and_its_upgrade_replays(
@@ -313,6 +314,9 @@ def test_what_an_inner_plugin_requires_is_kept_and_its_upgrade_replays(
     assert again.record is not None
     assert again.record.build != entry.record.build
     assert exported_versions(shell, folder) == before | {"dep-lib": "1.1"}
+    # What arena itself does is known by its sources.
+    installs(site, "extraction-arena", "99.0")
+    assert not to_play(t, folder)
 
 
 def exported_versions(shell: Shell, folder: Path) -> dict[str, str]:
