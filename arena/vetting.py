@@ -18,7 +18,7 @@ GRANTS = ("hyperparameters", "pool", "defense")
 """What an attack may require to be told."""
 
 OLDEST_API = 1
-"""The oldest version of the plugin API whose plugins still work; docs/plugin-api.md says how long."""
+"""The oldest version of the plugin API whose plugins work; docs/plugin-api.md says how long."""
 
 RESERVED = "label"
 """The key beside a plugin's in a tournament file."""

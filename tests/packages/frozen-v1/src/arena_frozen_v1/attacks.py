@@ -9,6 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
+import arena
 from arena import (
     ANY,
     FAMILIES,
@@ -19,6 +20,7 @@ from arena import (
     BudgetExhausted,
     Domain,
     InvalidQuery,
+    Knowledge,
     LinearSurrogate,
     Oracle,
     OracleClosed,
@@ -54,6 +56,7 @@ class Probe(Attack):
         """Yield a surrogate whenever one is due."""
         asks, fits = rng.spawn(2)
         told, asked = oracle.knowledge, recipes.Transcript(oracle)
+        must(isinstance(told, Knowledge) and arena.PLUGIN_API >= PLUGIN_API)
         must(told.fields <= set(FIELDS) and told.family in FAMILIES and FAMILIES == ANY)
         must(told.defense is None or all(len(link) == 2 for link in told.defense))
         must_refuse_what_is_wrong(oracle)
