@@ -74,7 +74,7 @@ attacks:
 
 def sums() -> dict[str, str]:
     """Sum every file of the frozen package."""
-    files = [p for p in FROZEN.rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    files = [FROZEN / "pyproject.toml", FROZEN / "README.md", *(FROZEN / "src").rglob("*.py")]
     return {str(p.relative_to(FROZEN.parent)): sha256(p.read_bytes()).hexdigest() for p in files}
 
 
@@ -147,13 +147,15 @@ def test_frozen_plugins_play_in_cells(run_arena: Runner, site: Site, tmp_path: P
     done = run_arena("run", "t.yaml", "--workers", 1, "--quiet", env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     with Store.open(tmp_path / "runs" / "t") as store:
-        entries = store.results().entries
-    played = [e for e in entries if e.record and e.record.status is not Status.SKIPPED]
-    assert {e.record.status for e in played if e.record} == {Status.FINISHED, Status.EXHAUSTED}
-    assert {e.attack.partition("(")[0] for e in played} >= {
-        name for kind, name in PLUGINS if kind == "attack" and name != "frozen-public"
+        results = store.results()
+    played = [(e, e.record) for e in results.entries if e.record]
+    assert {record.status for _, record in played} == {Status.FINISHED, Status.EXHAUSTED}
+    reached = {
+        e.attack.partition("(")[0]
+        for e, record in played
+        if any(results.terms.goal.reached(c.values, 0.6) for c in record.curve)
     }
-    assert any(e.record.curve[-1].values[0] > 0.9 for e in played if e.record and e.record.curve)
+    assert reached >= {name for kind, name in PLUGINS if kind == "attack"}
 
 
 # -------------------------------------------------------------------- other versions than this one
