@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from arena.api import Attack, Defense, Plugin, Target
+from arena.api import PLUGIN_API, Attack, Defense, Plugin, Target
 from arena.disabling import Disabled
 from arena.registry import Broken, Registered, Registry
 
@@ -32,7 +32,8 @@ def catalogue(registry: Registry) -> dict[str, Any]:
 def describe(registered: Registered) -> dict[str, Any]:
     """Return one plugin: what it is, where it is from, its parameters and traits, JSON-able.
 
-    ``{kind, name, distribution, version, module, summary, reference, parameters}`` with parameters
+    ``{kind, name, distribution, version, plugin_api, module, summary, reference, parameters}``,
+    ``plugin_api`` the version of the plugin API that it is written for, with parameters
     ``{name: JSON Schema with "required"}``, and of an attack ``{needs, families,
     requires_knowledge, baseline, wraps}``, of a defence ``{hides, alters, stateful, families,
     wraps}``, of a target ``{family, can_reveal}``.
@@ -43,6 +44,7 @@ def describe(registered: Registered) -> dict[str, Any]:
         "name": registered.name,
         "distribution": registered.distribution,
         "version": registered.version,
+        "plugin_api": registered.api,
         "module": registered.module,
         "summary": cls.summary(),
         "reference": cls.reference,
@@ -125,12 +127,18 @@ def _wrapped(cls: type[Plugin], kind: type[Plugin]) -> list[str]:
 
 
 def listing(registry: Registry) -> str:
-    """Render the list of plugins, what is broken with its reason, and what is disabled."""
+    """Render the list of plugins, what of it is old, what is broken and why, what is disabled."""
     rows = [
         (p.kind, p.name, p.plugin.summary(), f"{p.distribution} {p.version}")
         for p in registry.plugins
     ]
     text = tabulate(rows, headers=("kind", "name", "summary", "from"), tablefmt="simple")
+    for p in registry.plugins:
+        if p.api < PLUGIN_API:
+            text += (
+                f"\nold: '{p.name}' of {p.distribution} {p.version} is written for plugin API "
+                f"{p.api}, and this arena's is {PLUGIN_API}; install a newer version of it"
+            )
     for b in registry.broken:
         text += f"\nbroken: '{b.entry_point}' of {b.distribution} {b.version}: {b.told}"
     for d in registry.disabled:

@@ -25,7 +25,7 @@ from arena.disabling import Disabled
 from arena.errors import ArenaError, closest, is_interrupt, one_line
 from arena.seeds import digest
 from arena.traces import failure, place
-from arena.vetting import article, registered_by, word
+from arena.vetting import article, registered_by, word, written_for
 
 GROUP = "arena"
 OURS = "extraction-arena"
@@ -41,12 +41,14 @@ class Registered:
         distribution: what installed it.
         version: of that distribution.
         module: where its code is.
+        api: the version of the plugin API that it is written for.
     """
 
     plugin: type[Plugin]
     distribution: str
     version: str
     module: str
+    api: int = PLUGIN_API
 
     @property
     def kind(self) -> Kind:
@@ -255,10 +257,8 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
         if is_interrupt(error):
             raise
         return _broken(point, f"import fails with {one_line(error)}", error)
-    wanted = getattr(module, "PLUGIN_API", PLUGIN_API)
-    if wanted != PLUGIN_API:
-        return _broken(point, f"it is written for plugin API {wanted}, this is {PLUGIN_API}")
     try:
+        api = written_for(module)
         # What a hook prints must not end up there, either.
         with redirect_stdout(sys.stderr):
             classes = registered_by(module)
@@ -271,7 +271,7 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
     if not classes:
         return _broken(point, "it registers nothing; implement one of arena's hooks with @hookimpl")
     distribution, version = distribution_of(point), _version(point)
-    return [Registered(cls, distribution, version, cls.__module__) for cls in classes]
+    return [Registered(cls, distribution, version, cls.__module__, api) for cls in classes]
 
 
 def _conflict(point: EntryPoint, found: list[Registered], earlier: list[Registered]) -> str:

@@ -12,12 +12,15 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from arena import hookspecs
 from arena.answers import FIELDS
-from arena.api import FAMILIES, Attack, Defense, Kind, Plugin, Target
+from arena.api import FAMILIES, PLUGIN_API, Attack, Defense, Kind, Plugin, Target
 from arena.errors import ArenaError, closest
 
 KINDS: dict[Kind, type[Plugin]] = {"attack": Attack, "defense": Defense, "target": Target}
 GRANTS = ("hyperparameters", "pool", "defense")
 """What an attack may require to be told."""
+
+OLDEST_API = 1
+"""The oldest version of the plugin API whose plugins work; docs/plugin-api.md says how long."""
 
 RESERVED = "label"
 """The key beside a plugin's in a tournament file."""
@@ -139,3 +142,27 @@ def _parameters_fault(cls: type[Plugin]) -> str:
     if getattr(cls, "baseline", False) and required:
         return f"it is a baseline, so its parameter '{required[0]}' must have a default"
     return ""
+
+
+def written_for(module: Any) -> int:
+    """Return the version of the plugin API that a module is written for, as its PLUGIN_API says.
+
+    One that says nothing is taken to be written for the current version.
+
+    Raises:
+        ArenaError: this arena does not take that version.
+    """
+    api = getattr(module, "PLUGIN_API", PLUGIN_API)
+    if not isinstance(api, int) or isinstance(api, bool):
+        raise ArenaError(f"its PLUGIN_API is {api!r}; give a whole number, as in PLUGIN_API = 1")
+    if api > PLUGIN_API:
+        raise ArenaError(
+            f"it is written for plugin API {api}, and this arena's is {PLUGIN_API}; "
+            "install a newer extraction-arena"
+        )
+    if api < OLDEST_API:
+        raise ArenaError(
+            f"it is written for plugin API {api}, and this arena takes none older than "
+            f"{OLDEST_API}; install a newer version of it, or an older extraction-arena"
+        )
+    return api

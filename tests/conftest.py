@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+# The many processes of the tests compile what they import once, not each of them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # The first example of a test imports what it needs; a slow machine is no failure.
 settings.register_profile("arena", deadline=None)
 settings.load_profile("arena")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tomllib
 from importlib.metadata import EntryPoint, distributions
 from itertools import count
 from pathlib import Path
@@ -44,11 +46,24 @@ class Site:
             module = f"module{next(_NUMBER)}"
             (self.path / f"{module}.py").write_text(source, encoding="utf-8")
             lines.append(f"{entry_point.replace('_', '-')} = {module}")
+        self._describe(distribution, version, lines)
+
+    def install(self, folder: Path) -> None:
+        """Add the package of a folder: what its src holds, as its pyproject.toml says."""
+        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+        project = tomllib.loads(text)["project"]
+        compiled = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(folder / "src", self.path, ignore=compiled, dirs_exist_ok=True)
+        points = project["entry-points"]["arena"].items()
+        lines = ["[arena]", *(f"{name} = {module}" for name, module in points)]
+        self._describe(project["name"], project["version"], lines)
+
+    def _describe(self, distribution: str, version: str, entry_points: list[str]) -> None:
         info = self.path / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
         (info / "METADATA").write_text(metadata, encoding="utf-8")
-        (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
+        (info / "entry_points.txt").write_text("\n".join(entry_points), encoding="utf-8")
 
     def entry_points(self) -> list[EntryPoint]:
         """Return every entry point of this folder."""

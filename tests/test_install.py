@@ -138,6 +138,7 @@ def test_a_plugin_that_is_disabled_is_told(arena: Arena, tmp_path: Path) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_folder_is_installed_where_it_is(arena: Arena, tmp_path: Path) -> None:
     pytest.importorskip("setuptools", minversion="77")
     folder = tmp_path / "thirdparty"
@@ -181,7 +182,7 @@ def test_a_mistake_is_one_sentence_and_nothing_is_done(
         archive.extractall(packages)
     done = arena(*words.split())
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"arena: {sentence}\n")
-    assert (packages / "well.py").exists()
+    assert (packages / "pack_well.py").exists()
 
 
 def test_what_pip_cannot_remove_is_said(arena: Arena, tmp_path: Path) -> None:

@@ -52,7 +52,11 @@ BROKEN = {
     "def f(:": "import fails with SyntaxError: ",
     "import nothing_of_the_kind": "import fails with ModuleNotFoundError: No module named",
     "raise SystemExit(3)": "import fails with SystemExit: 3",
-    "PLUGIN_API = 2": "it is written for plugin API 2, this is 1",
+    "PLUGIN_API = 2": "it is written for plugin API 2, and this arena's is 1; install a newer "
+    "extraction-arena",
+    "PLUGIN_API = 0": "it is written for plugin API 0, and this arena takes none older than 1; "
+    "install a newer version of it, or an older extraction-arena",
+    "PLUGIN_API = '1'": "its PLUGIN_API is '1'; give a whole number, as in PLUGIN_API = 1",
     "x = 1": "it registers nothing; implement one of arena's hooks with @hookimpl",
     "def register_attacks(register): 1 / 0": "it registers nothing; implement one of",
     hook("pass"): "it registers nothing; implement one of",

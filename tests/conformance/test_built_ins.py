@@ -20,6 +20,9 @@ DECLINING = {
 }
 """What attacks of ours say that they cannot do."""
 
+SLOW = ("adaptive-retraining", "line-search", "majority")
+"""Seconds each; .ci/run checks all by the wheel."""
+
 VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("eat", {"candidates": 5}),
     ("majority", {"repeats": 2, "attack": {"majority": {"repeats": 2, "attack": "random"}}}),
@@ -32,7 +35,13 @@ VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-@pytest.mark.parametrize("registered", OURS, ids=lambda p: p.name)
+def marked(registered: Registered) -> Any:
+    """Put off what takes seconds."""
+    marks = [pytest.mark.slow] if registered.name in SLOW else []
+    return pytest.param(registered, marks=marks)
+
+
+@pytest.mark.parametrize("registered", [marked(p) for p in OURS], ids=lambda p: p.name)
 def test_a_built_in_conforms(registered: Registered) -> None:
     (plugin,) = conformance.examples(registered.plugin)
     must_conform(plugin)

@@ -1,0 +1,1 @@
+"""Plugins written for version 1 of arena's plugin API; never changed."""
