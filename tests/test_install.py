@@ -120,7 +120,13 @@ def test_a_plugin_that_is_installed_broken_is_exit_code_1(arena: Arena, tmp_path
     assert done.returncode == 1
     assert done.stdout.splitlines()[2].split()[:3] == ["new", "attack", "well"]
     assert done.stdout.endswith(broken)
-    # Another package's is no news; its own, installed again, is.
+
+
+@pytest.mark.slow
+def test_what_is_broken_is_news_of_its_own_package_alone(arena: Arena, tmp_path: Path) -> None:
+    path = wheel(tmp_path, "pack", "1.0", bad=BROKEN)
+    broken = "broken: 'bad' of pack 1.0: import fails with RuntimeError: no such device\n"
+    assert arena("install", path, "--", *OFFLINE).returncode == 1
     other = wheel(tmp_path, "other", "1.0", fine=attack("fine"))
     done = arena("install", other, "--", *OFFLINE)
     assert done.returncode == 0

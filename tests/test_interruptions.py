@@ -81,7 +81,14 @@ def terminate(run: subprocess.Popen[str]) -> None:
 
 
 @needs_proc
-@pytest.mark.parametrize("interrupt", [ctrl_c, ctrl_c_again_and_again, terminate])
+@pytest.mark.parametrize(
+    "interrupt",
+    [
+        ctrl_c,
+        pytest.param(ctrl_c_again_and_again, marks=pytest.mark.slow),
+        pytest.param(terminate, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interruption_stores_what_is_finished_and_ends_every_process(
     interrupt: Callable[[subprocess.Popen[str]], None], folder: Path
 ) -> None:

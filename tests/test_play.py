@@ -165,9 +165,8 @@ def test_nothing_is_left_of_it(play: Play, tmp_path: Path) -> None:
 
 
 def nothing_is_left(play: Play, tmp_path: Path, temporary: Path) -> None:
-    for isolation in ("none", "cell"):
-        done = play("random", TARGET, "--isolation", isolation, env={"TMPDIR": str(temporary)})
-        assert done.returncode == 0
+    done = play("random", TARGET, env={"TMPDIR": str(temporary)})
+    assert done.returncode == 0
     assert not list((tmp_path / "work").iterdir())
     # Which cores are taken, every run notes there.
     assert {path.name for path in temporary.iterdir()} <= {f"arena-cores-{os.getuid()}"}
@@ -356,7 +355,7 @@ def on_a_terminal(*words: str) -> tuple[str, str]:
     return shown.decode(), out
 
 
-@pytest.mark.parametrize("isolation", ["cell", "none"])
+@pytest.mark.parametrize("isolation", ["cell", pytest.param("none", marks=pytest.mark.slow)])
 def test_on_a_terminal_queries_are_shown_and_then_the_curve(isolation: str) -> None:
     words = ["eat", BINARY, "--budget", "900", "--isolation", isolation]
     shown, out = on_a_terminal(*words)
@@ -404,7 +403,9 @@ def test_pdb_does_not_open_where_nothing_is_raised(play: Play) -> None:
     assert "Pdb" not in done.stderr
 
 
-@pytest.mark.parametrize("option", [["--pdb"], ["--isolation", "none"]])
+@pytest.mark.parametrize(
+    "option", [["--pdb"], pytest.param(["--isolation", "none"], marks=pytest.mark.slow)]
+)
 def test_a_breakpoint_opens_in_an_attack(option: list[str], play: Play) -> None:
     done = play("trips:at=breakpoint", TARGET, *option, input="p X.shape\np oracle.spent\nc\n")
     assert done.returncode == 0

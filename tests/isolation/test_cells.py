@@ -105,7 +105,7 @@ def test_every_attack_leaves_the_same_bytes_in_a_cell_and_without(
 # ------------------------------------------------------------------------ limits, output, reasons
 
 REASONS = {
-    "wall": (Status.TIMED_OUT, "greedy: is not done after 3 s"),
+    "wall": (Status.TIMED_OUT, "greedy: is not done after 2 s"),
     "cpu": (Status.TIMED_OUT, "greedy: uses more than 1 s of processor time"),
     "memory": (Status.OUT_OF_MEMORY, "greedy: ran out of memory"),
     "files": (Status.FAILED, "greedy: OSError: [Errno 24] Too many open files: '/dev/null'"),
@@ -118,7 +118,7 @@ REASONS = {
 def test_each_limit_of_the_file_ends_the_match_that_breaks_it(
     things: list[str], tournament_file: Writer, tmp_path: Path, here: Any
 ) -> None:
-    wall = 3 if things == ["wall"] else 60
+    wall = 2 if things == ["wall"] else 60
     path = tournament_file(
         "repetitions: 1\ngoal: {inputs: uniform, reach: [0.9], size: 200}\n"
         f"limits: {{wall: {wall}, cpu: 1, memory: 64, files: 16, output: 1}}\n"
@@ -152,7 +152,7 @@ def test_output_and_memory_are_kept_and_shown(tmp_path: Path, here: Any) -> None
 
 
 def test_limits_of_a_tournament_that_is_made_in_python(tmp_path: Path, here: Any) -> None:
-    limits = Limits(wall=5)  # type: ignore[call-arg]
+    limits = Limits(wall=2)  # type: ignore[call-arg]
     t = tournament([Greedy(of="wall"), Fitter()], limits=limits)
     results = play(t, tmp_path, isolation="cell", executor=here)
     assert [e.record.status for e in results.entries if e.record] == [

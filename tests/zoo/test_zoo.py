@@ -55,7 +55,7 @@ _SETTLES = 10.0
 
 EPERM = r"PermissionError: \[Errno 1\] Operation not permitted"
 NOT_AN_END = "says how it ended in words that are not understood"
-TOO_LONG = "is not done after 3 s"
+TOO_LONG = "is not done after 2 s"
 TOO_BUSY = "uses more than 2 s of processor time|is not done after 10 s"
 
 FAILED, CRASHED, BROKE = Status.FAILED, Status.CRASHED, Status.BROKE_A_RULE
