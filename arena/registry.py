@@ -24,6 +24,7 @@ from arena import disabling, hookspecs
 from arena.api import PLUGIN_API, Attack, Defense, Kind, Plugin, Target
 from arena.disabling import Disabled
 from arena.errors import ArenaError, closest, is_interrupt, one_line
+from arena.points import distribution_of, file_of, misnamed, package_of, version_of
 from arena.seeds import digest
 from arena.traces import failure, place
 from arena.vetting import KINDS, article, vetted, word
@@ -75,7 +76,7 @@ class Broken:
         version: of that distribution.
         reason: one sentence.
         traceback: as `arena.traces.failure` says it, empty where nothing was raised.
-        place: the author's file and line that raised.
+        place: the author's file, and its line where one raised; empty where there is no file.
     """
 
     entry_point: str
@@ -207,12 +208,15 @@ def load_entry_points(points: Iterable[EntryPoint], disabled: tuple[str, ...] = 
     plugins: list[Registered] = []
     broken: list[Broken] = []
     off: list[Disabled] = []
+    loaded: list[tuple[EntryPoint, list[Registered] | Broken]] = []
     for point in sorted(points, key=lambda p: (distribution_of(p), p.name)):
         if by := disabling.naming(disabled, distribution_of(point), point.name):
-            named = (point.name, distribution_of(point), _version(point))
+            named = (point.name, distribution_of(point), version_of(point))
             off.append(Disabled(*named, by, point=point))
             continue
-        found = _load(point)
+        loaded.append((point, _load(point)))
+    # A class is its author's, whoever else registers it and comes first by name.
+    for point, found in sorted(loaded, key=lambda pair: _borrows(*pair)):
         if isinstance(found, list):
             off += _disabled_among(found, disabled)
             found = [p for p in found if not disabling.naming(disabled, p.distribution, p.name)]
@@ -225,9 +229,16 @@ def load_entry_points(points: Iterable[EntryPoint], disabled: tuple[str, ...] = 
             registered.plugin.distribution = registered.distribution
         plugins.extend(found)
     plugins.sort(key=lambda p: (p.kind, p.name, p.distribution))
+    broken.sort(key=lambda b: (b.distribution, b.entry_point))
     known = {name for d in off for name in (d.name, f"{d.distribution}/{d.name}")}
     unmatched = tuple(name for name in disabled if name not in known)
     return Registry(tuple(plugins), tuple(broken), tuple(off), unmatched)
+
+
+def _borrows(point: EntryPoint, found: list[Registered] | Broken) -> bool:
+    """Whether one registers a class of another package than its entry point names."""
+    package = package_of(point)
+    return isinstance(found, list) and any(package != p.module.partition(".")[0] for p in found)
 
 
 def _disabled_among(found: list[Registered], disabled: tuple[str, ...]) -> Iterator[Disabled]:
@@ -244,7 +255,8 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
     except BaseException as error:
         if is_interrupt(error):
             raise
-        return _broken(point, f"import fails with {one_line(error)}", error)
+        fault = misnamed(point, error) or f"import fails with {one_line(error)}"
+        return _broken(point, fault, error)
     wanted = getattr(module, "PLUGIN_API", PLUGIN_API)
     if wanted != PLUGIN_API:
         return _broken(point, f"it is written for plugin API {wanted}, this is {PLUGIN_API}")
@@ -260,7 +272,7 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
         return _broken(point, f"its hook raises {one_line(error)}", error)
     if not classes:
         return _broken(point, "it registers nothing; implement one of arena's hooks with @hookimpl")
-    distribution, version = distribution_of(point), _version(point)
+    distribution, version = distribution_of(point), version_of(point)
     return [Registered(cls, distribution, version, cls.__module__) for cls in classes]
 
 
@@ -302,16 +314,8 @@ def _hook_fault(error: PluginValidationError) -> str:
 
 def _broken(point: EntryPoint, reason: str, error: BaseException | None = None) -> Broken:
     text, where = (failure(error), place(error)) if error else ("", "")
-    return Broken(point.name, distribution_of(point), _version(point), reason, text, where)
-
-
-def distribution_of(point: EntryPoint) -> str:
-    """Return the distribution that an entry point is of, ``unknown`` where that has no name."""
-    return str(point.dist.metadata["Name"] or "unknown") if point.dist else "unknown"
-
-
-def _version(point: EntryPoint) -> str:
-    return str(point.dist.metadata["Version"] or "?") if point.dist else "?"
+    named = distribution_of(point), version_of(point)
+    return Broken(point.name, *named, reason, text, where or file_of(point))
 
 
 def build(
