@@ -1,15 +1,18 @@
-"""Entry points: what they are of, and what is wrong with one that names nothing."""
+"""Entry points: what they are of, and why one could not be loaded."""
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email import message_from_string
 from email.message import Message
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint
 
+from arena.errors import one_line
 from arena.traces import frames
 
 _MODULE = re.compile(r"\w+(\.\w+)*")
@@ -34,9 +37,9 @@ def _metadata(distribution: Distribution) -> Message:
     return message_from_string(text.partition("\n\n")[0])
 
 
-def package_of(point: EntryPoint) -> str:
-    """Return the outermost package that an entry point names."""
-    return _module(point).partition(".")[0]
+def owns(point: EntryPoint, module: str) -> bool:
+    """Whether a module is of the outermost package that an entry point names."""
+    return _module(point).partition(".")[0] == module.partition(".")[0]
 
 
 def file_of(point: EntryPoint) -> str:
@@ -45,26 +48,29 @@ def file_of(point: EntryPoint) -> str:
     return str(getattr(module, "__file__", None) or "")
 
 
-def misnamed(point: EntryPoint, error: BaseException) -> str:
-    """Say what is wrong with an entry point that names nothing.
-
-    Args:
-        point: one that could not be loaded.
-        error: what was raised.
-
-    Returns:
-        A sentence; empty where it names a module, which fails.
-    """
+def import_fault(point: EntryPoint, error: BaseException) -> str:
+    """Say why an entry point could not be loaded: what it names is not there, or raised."""
     module, _, attribute = point.value.partition(":")
     if not _MODULE.fullmatch(_module(point)):
         return f"its entry point '{point.value}' is no module; write it as 'package.module'"
-    if frames(error):
-        return ""
-    if isinstance(error, ModuleNotFoundError):
+    ours = not frames(error)
+    if ours and isinstance(error, ModuleNotFoundError):
         return f"its entry point names the module '{module}', which is not installed; correct it"
-    if isinstance(error, AttributeError):
+    if ours and isinstance(error, AttributeError):
         return f"its entry point names '{attribute}', which {module} has not; name the module alone"
-    return ""
+    return f"import fails with {one_line(error)}"
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Leave garbage for a while: of what imports make, to look for it takes a tenth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _module(point: EntryPoint) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +24,7 @@ from arena import disabling, hookspecs
 from arena.api import PLUGIN_API, Attack, Defense, Kind, Plugin, Target
 from arena.disabling import Disabled
 from arena.errors import ArenaError, closest, is_interrupt, one_line
-from arena.points import distribution_of, file_of, misnamed, package_of, version_of
+from arena.points import distribution_of, file_of, import_fault, owns, uncollected, version_of
 from arena.seeds import digest
 from arena.traces import failure, place
 from arena.vetting import KINDS, article, vetted, word
@@ -195,7 +195,8 @@ def installed() -> Registry:
 
 @cache
 def _installed(disabled: tuple[str, ...]) -> Registry:
-    return load_entry_points(entry_points(group=GROUP), disabled)
+    with uncollected():
+        return load_entry_points(entry_points(group=GROUP), disabled)
 
 
 def load_entry_points(points: Iterable[EntryPoint], disabled: tuple[str, ...] = ()) -> Registry:
@@ -216,10 +217,13 @@ def load_entry_points(points: Iterable[EntryPoint], disabled: tuple[str, ...] = 
             continue
         loaded.append((point, _load(point)))
     # A class is its author's, whoever else registers it and comes first by name.
-    for point, found in sorted(loaded, key=lambda pair: _borrows(*pair)):
+    for point, found in sorted(loaded, key=_borrows):
         if isinstance(found, list):
-            off += _disabled_among(found, disabled)
-            found = [p for p in found if not disabling.naming(disabled, p.distribution, p.name)]
+            those = [(p, disabling.naming(disabled, p.distribution, p.name)) for p in found]
+            off += [
+                Disabled(p.name, p.distribution, p.version, by, p.kind) for p, by in those if by
+            ]
+            found = [p for p, by in those if not by]
         if isinstance(found, list) and (fault := _conflict(point, found, plugins)):
             found = _broken(point, fault)
         if isinstance(found, Broken):
@@ -235,16 +239,9 @@ def load_entry_points(points: Iterable[EntryPoint], disabled: tuple[str, ...] = 
     return Registry(tuple(plugins), tuple(broken), tuple(off), unmatched)
 
 
-def _borrows(point: EntryPoint, found: list[Registered] | Broken) -> bool:
-    """Whether one registers a class of another package than its entry point names."""
-    package = package_of(point)
-    return isinstance(found, list) and any(package != p.module.partition(".")[0] for p in found)
-
-
-def _disabled_among(found: list[Registered], disabled: tuple[str, ...]) -> Iterator[Disabled]:
-    for p in found:
-        if by := disabling.naming(disabled, p.distribution, p.name):
-            yield Disabled(p.name, p.distribution, p.version, by, p.kind)
+def _borrows(loaded: tuple[EntryPoint, list[Registered] | Broken]) -> bool:
+    point, found = loaded
+    return isinstance(found, list) and not all(owns(point, p.module) for p in found)
 
 
 def _load(point: EntryPoint) -> list[Registered] | Broken:
@@ -255,11 +252,11 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
     except BaseException as error:
         if is_interrupt(error):
             raise
-        fault = misnamed(point, error) or f"import fails with {one_line(error)}"
-        return _broken(point, fault, error)
+        return _broken(point, import_fault(point, error), error)
     wanted = getattr(module, "PLUGIN_API", PLUGIN_API)
     if wanted != PLUGIN_API:
-        return _broken(point, f"it is written for plugin API {wanted}, this is {PLUGIN_API}")
+        fault = f"it is written for plugin API {wanted}, this is {PLUGIN_API}"
+        return _broken(point, f"{fault}; another version of it, or of arena, may fit")
     try:
         classes = _registered_by(module)
     except PluginValidationError as error:

@@ -42,8 +42,14 @@ def vetted(kind: Kind, cls: Any) -> type[Plugin]:
     """
     base = KINDS[kind]
     if not (isinstance(cls, type) and issubclass(cls, base)):
+        if isinstance(cls, Plugin):
+            raise ArenaError(
+                f"it registers an instance of {type(cls).__name__}; register the class"
+            )
         what = getattr(cls, "__name__", repr(cls))
-        raise ArenaError(f"it registers {what}, which is no subclass of arena.{base.__name__}")
+        fault = f"it registers {what}, which is no subclass of arena.{base.__name__}"
+        other = [k for k, b in KINDS.items() if isinstance(cls, type) and issubclass(cls, b)]
+        raise ArenaError(f"{fault}; implement register_{other[0]}s" if other else fault)
     if fault := _fault(kind, cls) or _traits_fault(cls) or _parameters_fault(cls):
         raise ArenaError(f"{word(kind)} {cls.__name__}: {fault}")
     return cls

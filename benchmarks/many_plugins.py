@@ -43,10 +43,10 @@ def environment(folder: Path | None) -> dict[str, str]:
     return kept | ({"PYTHONPATH": str(folder)} if folder else {})
 
 
-def arena(folder: Path | None, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of arena with the distributions of a folder, in that folder."""
+def run(folder: Path | None, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of arena with the distributions of a folder."""
     return subprocess.run(
-        [sys.executable, "-m", "arena.cli", *words],
+        [sys.executable, "-P", "-m", "arena.cli", *words],
         env=environment(folder),
         cwd=folder,
         capture_output=True,
@@ -65,9 +65,7 @@ def wrong_in_json(
     try:
         found = json.loads(done.stdout)
     except json.JSONDecodeError as error:
-        return [
-            f"standard output is no JSON ({error}), exit code {done.returncode}: {done.stderr[-300:]}"
-        ]
+        return [f"no JSON ({error}), exit code {done.returncode}: {done.stderr[-300:]}"]
     wrong = [f"exit code {done.returncode}"] if done.returncode else []
     keys = ("kind", "name", "distribution", "version", "module")
     listed = [tuple(p[key] for key in keys) for p in found["plugins"]]
@@ -131,10 +129,10 @@ def wrong_in_others(folder: Path, plugins: Sequence[Healthy]) -> list[str]:
     """Say what is wrong with other commands beside so many plugins, a sentence each."""
     wrong = []
     for p in plugins[:: max(len(plugins) // 4, 1)]:
-        done = arena(folder, "plugins", "show", f"{p.distribution}/{p.name}")
+        done = run(folder, "plugins", "show", f"{p.distribution}/{p.name}")
         if f"({p.kind}, {p.distribution} {p.version})" not in done.stdout or done.returncode:
             wrong.append(f"arena plugins show {p.name}: {done.stdout}{done.stderr}")
-    done = arena(folder, "plugins", "show", FAULTS[0].name)
+    done = run(folder, "plugins", "show", FAULTS[0].name)
     if FAULTS[0].distribution not in done.stderr or done.returncode != 2:
         wrong.append(f"arena plugins show {FAULTS[0].name}: {done.stdout}{done.stderr}")
     return wrong
@@ -167,19 +165,22 @@ def main() -> int:
         folder = Path(name).resolve()
         write(folder, plugins)
         wrong = [
-            *wrong_in_text(arena(folder, "plugins"), folder, plugins),
-            *wrong_in_json(arena(folder, "plugins", "--json"), folder, plugins),
+            *wrong_in_text(run(folder, "plugins"), folder, plugins),
+            *wrong_in_json(run(folder, "plugins", "--json"), folder, plugins),
             *wrong_in_others(folder, plugins),
         ]
-        (folder / "t.yaml").write_text(TOURNAMENT, encoding="utf-8")
+        file, alone = folder / "t.yaml", folder / "alone.yaml"
+        file.write_text(TOURNAMENT, encoding="utf-8")
+        alone.write_text(TOURNAMENT.replace("many-000/guess-000", "constant"), encoding="utf-8")
         taken = seconds(
             options.runs,
             {
-                "arena plugins": lambda: arena(folder, "plugins"),
-                "arena plugins --json": lambda: arena(folder, "plugins", "--json"),
-                "arena validate": lambda: arena(folder, "validate", "t.yaml"),
-                "arena run --dry-run": lambda: arena(folder, "run", "t.yaml", "--dry-run"),
-                "arena plugins, without them": lambda: arena(None, "plugins"),
+                "arena plugins": lambda: run(folder, "plugins"),
+                "arena plugins --json": lambda: run(folder, "plugins", "--json"),
+                "arena validate": lambda: run(folder, "validate", file),
+                "arena run --dry-run": lambda: run(folder, "run", file, "--dry-run"),
+                "arena plugins, without them": lambda: run(None, "plugins"),
+                "arena validate, without them": lambda: run(None, "validate", alone),
                 "import numpy, sklearn": python("import numpy, sklearn"),
                 "import what they import": python("import arena\n" + "".join(IMPORTS)),
             },

@@ -180,7 +180,7 @@ def _but(kind: str, *changes: tuple[str, str]) -> str:
     return text
 
 
-_CLASS, _HOOK, _REGISTER = "\nclass Plugin", "@hookimpl\n", "register(Plugin)\n"
+_CLASS, _REGISTER = "\nclass Plugin", "register(Plugin)\n"
 _HERE = (_REGISTER, f"register(Plugin)  {HERE}\n")
 
 FAULTS = (
@@ -223,7 +223,7 @@ FAULTS = (
     ),
     Fault(
         "missing-attribute",
-        "its entry point names 'plugin', which is not in broken_missing_attribute; ",
+        "its entry point names 'plugin', which broken_missing_attribute has not; name the module",
         _but("attack"),
         points="[arena]\n{name} = {module}:plugin\n",
     ),
@@ -242,12 +242,12 @@ FAULTS = (
     Fault(
         "unknown-hook",
         "it implements an unknown hook 'register_atacks'; did you mean 'register_attacks'",
-        _but("attack", (_HOOK, f"@hookimpl  {HERE}\n"), ("register_attacks(", "register_atacks(")),
+        _but("attack", ("register_attacks(", "register_atacks(")),
     ),
     Fault(
         "wrong-signature",
         r"its hook register_attacks\(registry.*\) has the wrong signature; take \(register\)",
-        _but("attack", (_HOOK, f"@hookimpl  {HERE}\n"), ("attacks(register:", "attacks(registry:")),
+        _but("attack", ("attacks(register:", "attacks(registry:")),
     ),
     Fault(
         "hook-raises",
@@ -256,12 +256,12 @@ FAULTS = (
     ),
     Fault(
         "instance",
-        "it registers .*, which is no subclass of arena.Attack",
+        "it registers an instance of Plugin; register the class",
         _but("attack", (_REGISTER, f"register(Plugin())  {HERE}\n")),
     ),
     Fault(
         "wrong-kind",
-        "it registers Plugin, which is no subclass of arena.Attack",
+        "it registers Plugin, which is no subclass of arena.Attack; implement register_targets",
         _but("target", _HERE, ("def register_targets", "def register_attacks")),
     ),
     Fault(
@@ -327,9 +327,11 @@ class Healthy:
 
     Attributes:
         number: what tells it from the others; half are attacks, a quarter each the other kinds.
+        light: whether it imports numpy only.
     """
 
     number: int
+    light: bool = False
 
     @property
     def _like(self) -> int:
@@ -363,11 +365,16 @@ class Healthy:
         return f"{package}.plugin" if self.number % 2 else package
 
     @property
+    def listed(self) -> tuple[str, str, str, str, str]:
+        """What the listing must say of it."""
+        return self.kind, self.name, self.distribution, self.version, self.module
+
+    @property
     def sources(self) -> dict[str, bytes]:
         """Its code by file; some make a noise when they are imported."""
         noise = NOISE[self.number // 6 % len(NOISE)] if self.number % 6 == 5 else ""
-        imports = IMPORTS[self.number % len(IMPORTS)] + noise
-        text = _source(self.kind, self.name, imports)
+        imports = "" if self.light else IMPORTS[self.number % len(IMPORTS)]
+        text = _source(self.kind, self.name, imports + noise)
         file = f"{self.module.replace('.', '/')}.py"
         package, _, _ = file.rpartition("/")
         return {file: text.encode()} | ({f"{package}/__init__.py": b""} if package else {})
