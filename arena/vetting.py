@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from functools import cache
 from typing import Any
 
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
@@ -98,12 +99,18 @@ def _traits_fault(cls: type[Plugin]) -> str:
     return ""
 
 
+@cache
+def parameters_schema(cls: type[Plugin]) -> dict[str, Any]:
+    """Return the JSON Schema of a plugin's parameters, made once: read it, do not change it."""
+    return cls.model_json_schema()
+
+
 def _parameters_fault(cls: type[Plugin]) -> str:
     """Check that parameters can be described, written and left out."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            schema = cls.model_json_schema()
+            schema = parameters_schema(cls)
             json.dumps(schema)
     except (PydanticInvalidForJsonSchema, PydanticUserError, UserWarning, TypeError) as error:
         text = " ".join(str(error).split())
