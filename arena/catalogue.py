@@ -10,6 +10,7 @@ from tabulate import tabulate
 from arena.api import PLUGIN_API, Attack, Defense, Plugin, Target
 from arena.disabling import Disabled
 from arena.registry import Broken, Registered, Registry
+from arena.vetting import parameters_schema
 
 SCHEMA = 1
 
@@ -74,7 +75,7 @@ def _describe_disabled(disabled: Disabled) -> dict[str, str | None]:
 
 
 def _parameters(registered: Registered) -> dict[str, Any]:
-    schema = registered.plugin.model_json_schema()
+    schema = parameters_schema(registered.plugin)
     required = schema.get("required", [])
     definitions = schema.get("$defs", {})
     return {

@@ -20,7 +20,8 @@ from typing import Any
 from tabulate import tabulate
 
 from arena.errors import ArenaError, closest
-from arena.registry import GROUP, OURS, distribution_of
+from arena.points import distribution_of
+from arena.registry import GROUP, OURS
 
 SCHEMA = 1
 Listing = Mapping[str, Any]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +23,7 @@ from arena import disabling
 from arena.api import PLUGIN_API, Attack, Defense, Kind, Plugin, Target
 from arena.disabling import Disabled
 from arena.errors import ArenaError, closest, is_interrupt, one_line
+from arena.points import distribution_of, file_of, import_fault, owns, uncollected, version_of
 from arena.seeds import digest
 from arena.traces import failure, place
 from arena.vetting import article, registered_by, word, written_for
@@ -76,7 +77,7 @@ class Broken:
         version: of that distribution.
         reason: one sentence.
         traceback: as `arena.traces.failure` says it, empty where nothing was raised.
-        place: the author's file and line that raised.
+        place: the author's file, and its line where one raised; empty where there is no file.
     """
 
     entry_point: str
@@ -206,7 +207,8 @@ def installed() -> Registry:
 
 @cache
 def _installed(disabled: tuple[str, ...]) -> Registry:
-    return load_entry_points(entry_points(group=GROUP), disabled)
+    with uncollected():
+        return load_entry_points(entry_points(group=GROUP), disabled)
 
 
 def load_entry_points(points: Iterable[EntryPoint], disabled: tuple[str, ...] = ()) -> Registry:
@@ -219,15 +221,21 @@ def load_entry_points(points: Iterable[EntryPoint], disabled: tuple[str, ...] = 
     plugins: list[Registered] = []
     broken: list[Broken] = []
     off: list[Disabled] = []
+    loaded: list[tuple[EntryPoint, list[Registered] | Broken]] = []
     for point in sorted(points, key=lambda p: (distribution_of(p), p.name)):
         if by := disabling.naming(disabled, distribution_of(point), point.name):
-            named = (point.name, distribution_of(point), _version(point))
+            named = (point.name, distribution_of(point), version_of(point))
             off.append(Disabled(*named, by, point=point))
             continue
-        found = _load(point)
+        loaded.append((point, _load(point)))
+    # A class is its author's, whoever else registers it and comes first by name.
+    for point, found in sorted(loaded, key=_borrows):
         if isinstance(found, list):
-            off += _disabled_among(found, disabled)
-            found = [p for p in found if not disabling.naming(disabled, p.distribution, p.name)]
+            those = [(p, disabling.naming(disabled, p.distribution, p.name)) for p in found]
+            off += [
+                Disabled(p.name, p.distribution, p.version, by, p.kind) for p, by in those if by
+            ]
+            found = [p for p, by in those if not by]
         if isinstance(found, list) and (fault := _conflict(point, found, plugins)):
             found = _broken(point, fault)
         if isinstance(found, Broken):
@@ -237,15 +245,15 @@ def load_entry_points(points: Iterable[EntryPoint], disabled: tuple[str, ...] = 
             registered.plugin.distribution = registered.distribution
         plugins.extend(found)
     plugins.sort(key=lambda p: (p.kind, p.name, p.distribution))
+    broken.sort(key=lambda b: (b.distribution, b.entry_point))
     known = {name for d in off for name in (d.name, f"{d.distribution}/{d.name}")}
     unmatched = tuple(name for name in disabled if name not in known)
     return Registry(tuple(plugins), tuple(broken), tuple(off), unmatched)
 
 
-def _disabled_among(found: list[Registered], disabled: tuple[str, ...]) -> Iterator[Disabled]:
-    for p in found:
-        if by := disabling.naming(disabled, p.distribution, p.name):
-            yield Disabled(p.name, p.distribution, p.version, by, p.kind)
+def _borrows(loaded: tuple[EntryPoint, list[Registered] | Broken]) -> bool:
+    point, found = loaded
+    return isinstance(found, list) and not all(owns(point, p.module) for p in found)
 
 
 def _load(point: EntryPoint) -> list[Registered] | Broken:
@@ -256,7 +264,7 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
     except BaseException as error:
         if is_interrupt(error):
             raise
-        return _broken(point, f"import fails with {one_line(error)}", error)
+        return _broken(point, import_fault(point, error), error)
     try:
         api = written_for(module)
         # What a hook prints must not end up there, either.
@@ -270,7 +278,7 @@ def _load(point: EntryPoint) -> list[Registered] | Broken:
         return _broken(point, f"its hook raises {one_line(error)}", error)
     if not classes:
         return _broken(point, "it registers nothing; implement one of arena's hooks with @hookimpl")
-    distribution, version = distribution_of(point), _version(point)
+    distribution, version = distribution_of(point), version_of(point)
     return [Registered(cls, distribution, version, cls.__module__, api) for cls in classes]
 
 
@@ -289,16 +297,8 @@ def _conflict(point: EntryPoint, found: list[Registered], earlier: list[Register
 
 def _broken(point: EntryPoint, reason: str, error: BaseException | None = None) -> Broken:
     text, where = (failure(error), place(error)) if error else ("", "")
-    return Broken(point.name, distribution_of(point), _version(point), reason, text, where)
-
-
-def distribution_of(point: EntryPoint) -> str:
-    """Return the distribution that an entry point is of, ``unknown`` where that has no name."""
-    return str(point.dist.metadata["Name"] or "unknown") if point.dist else "unknown"
-
-
-def _version(point: EntryPoint) -> str:
-    return str(point.dist.metadata["Version"] or "?") if point.dist else "?"
+    named = distribution_of(point), version_of(point)
+    return Broken(point.name, *named, reason, text, where or file_of(point))
 
 
 def build(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,12 +97,18 @@ def frames(error: BaseException) -> list[TracebackType]:
 
 def innermost(error: BaseException) -> TracebackType | None:
     """Return the last entry of a traceback in a plugin's package, not in what that calls."""
-    entries = frames(error)
-    plugins = {point.module.partition(".")[0] for point in entry_points(group="arena")}
+    entries = [entry for entry in frames(error) if _package(entry) not in _HOSTS]
     # The first is what arena called, wherever it is installed.
-    plugins |= {_package(entry) for entry in entries[:1]}
-    own = [entry for entry in entries if _package(entry) in plugins]
-    return own[-1] if own else None
+    plugins = {_package(entry) for entry in entries[:1]}
+    if entries and _package(entries[-1]) not in plugins:
+        # All that is installed is read to know them, so only where the last is of another package.
+        plugins |= packages()
+    return next((entry for entry in reversed(entries) if _package(entry) in plugins), None)
+
+
+def packages() -> set[str]:
+    """Return the outermost packages that the entry points of plugins name, well written or not."""
+    return {re.split(r"\W", point.value, maxsplit=1)[0] for point in entry_points(group="arena")}
 
 
 def _entries(trace: TracebackType | None) -> Iterator[TracebackType]:

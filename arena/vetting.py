@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from functools import cache
 from typing import Any
 
 from pluggy import PluginManager, PluginValidationError
@@ -78,8 +79,14 @@ def vetted(kind: Kind, cls: Any) -> type[Plugin]:
     """
     base = KINDS[kind]
     if not (isinstance(cls, type) and issubclass(cls, base)):
+        if isinstance(cls, Plugin):
+            raise ArenaError(
+                f"it registers an instance of {type(cls).__name__}; register the class"
+            )
         what = getattr(cls, "__name__", repr(cls))
-        raise ArenaError(f"it registers {what}, which is no subclass of arena.{base.__name__}")
+        fault = f"it registers {what}, which is no subclass of arena.{base.__name__}"
+        other = [k for k, b in KINDS.items() if isinstance(cls, type) and issubclass(cls, b)]
+        raise ArenaError(f"{fault}; implement register_{other[0]}s" if other else fault)
     if fault := _fault(kind, cls) or _traits_fault(cls) or _parameters_fault(cls):
         raise ArenaError(f"{word(kind)} {cls.__name__}: {fault}")
     return cls
@@ -128,12 +135,18 @@ def _traits_fault(cls: type[Plugin]) -> str:
     return ""
 
 
+@cache
+def parameters_schema(cls: type[Plugin]) -> dict[str, Any]:
+    """Return the JSON Schema of a plugin's parameters, made once: read it, do not change it."""
+    return cls.model_json_schema()
+
+
 def _parameters_fault(cls: type[Plugin]) -> str:
     """Check that parameters can be described, written and left out."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            schema = cls.model_json_schema()
+            schema = parameters_schema(cls)
             json.dumps(schema)
     except (PydanticInvalidForJsonSchema, PydanticUserError, UserWarning, TypeError) as error:
         text = " ".join(str(error).split())

@@ -18,7 +18,7 @@ LONGER = {"arena.api": 500}
 """What a plugin author reads is kept in one place."""
 
 ORDER = (
-    *("errors", "traces", "yamlmarks", "records", "settings", "seeds"),
+    *("errors", "traces", "points", "yamlmarks", "records", "settings", "seeds"),
     *("domain", "answers", "rowwise", "linear", "tables", "datasets"),
     *("api", "hookspecs", "vetting", "disabling", "registry", "splits", "learners"),
     *("catalogue", "schema", "mistakes", "levels", "requires"),

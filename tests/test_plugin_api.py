@@ -183,7 +183,7 @@ def test_a_plugin_of_a_version_too_old_is_refused_in_a_sentence(
     monkeypatch.setattr(vetting, "OLDEST_API", 2)
     registry = site.registry()
     assert registry.plugins == ()
-    assert {b.told for b in registry.broken} == {
+    assert {b.reason for b in registry.broken} == {
         "it is written for plugin API 1, and this arena takes none older than 2; install a newer "
         "version of it, or an older extraction-arena"
     }

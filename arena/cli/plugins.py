@@ -6,7 +6,7 @@ import json
 
 import click
 
-from arena.cli.output import complain, to_stdout
+from arena.cli.output import complain, kept_for_results, to_stdout
 from arena.errors import ArenaError
 
 
@@ -40,7 +40,8 @@ def plugins(context: click.Context, as_json: bool, requirements: bool) -> int:
         raise ArenaError(f"--requirements prints lines that pip reads; leave {other} out")
     if context.invoked_subcommand is not None:
         return 0
-    registry = installed()
+    with kept_for_results():
+        registry = installed()
     for name in registry.unmatched:
         complain(f"{VARIABLE} (or --disable) names '{name}', and no plugin is called so")
     if context.obj:

@@ -14,11 +14,11 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from arena.isolation import landlock, seccomp
 from arena.settings import Limits
+from arena.traces import packages
 
 _MIB, _RESERVED = 1 << 20, 1 << 14
 """Bytes; and MiB of addresses that may be reserved beside memory: allocators reserve many."""
@@ -175,7 +175,7 @@ def _data_folders() -> Iterator[Path]:
 def _plugin_folders() -> Iterator[Path]:
     """Yield the packages that plugins are in, wherever they are installed."""
     yield from _places("arena")
-    for name in {point.module.partition(".")[0] for point in entry_points(group="arena")}:
+    for name in packages():
         yield from _places(name)
 
 

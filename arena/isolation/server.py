@@ -25,7 +25,8 @@ from arena import disabling
 from arena.isolation import cell, folders, watch
 from arena.isolation.confinement import LINUX, Confinement, adopt_orphans
 from arena.isolation.wire import Channel, opened_window
-from arena.registry import GROUP, OURS, distribution_of
+from arena.points import distribution_of
+from arena.registry import GROUP, OURS
 from arena.settings import Limits
 
 _WARM = (
