@@ -1,0 +1,1 @@
+"""Attacks and defences of the Adversarial Robustness Toolbox (ART) as plugins of arena."""
