@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
 from arena import Domain, Surrogate, recipes
+from arena_art.perceptron import Perceptron
 
 Floats = NDArray[np.float64]
 
@@ -81,7 +82,7 @@ class Thieved(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.model.predict_proba(Z))
 
     def surrogate(self) -> Surrogate:
-        """Return what it predicts by now, without ART, so that scoring need not import it."""
+        """Return what it predicts by now."""
         if not self._trained:
             return recipes.Constant(0)
-        return recipes.Fitted(self._domain, deepcopy(self.model))
+        return Perceptron(self._domain, deepcopy(self.model))
