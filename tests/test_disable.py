@@ -149,7 +149,13 @@ def test_a_tournament_that_names_it_says_where_and_how_to_enable_it(
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("name", ["random", "extraction-arena/public-data"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "random",
+        pytest.param("extraction-arena/public-data", marks=pytest.mark.slow),
+    ],
+)
 def test_a_baseline_cannot_be_left_off_a_board(
     name: str, run_arena: Runner, tmp_path: Path
 ) -> None:

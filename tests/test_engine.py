@@ -455,7 +455,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="re
 
 
 @needs_proc
-@pytest.mark.parametrize("of_worker", [False, True])
+@pytest.mark.parametrize("of_worker", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, whole: str, of_worker: bool) -> None:
     killed(tmp_path, whole, 0, of_worker)
 

@@ -238,7 +238,7 @@ def test_it_is_listed_as_it_describes_itself(installed: Path, run_arena: Runner)
         assert all(p.get("description") for n, p in plugin["parameters"].items() if n != "reveals")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SOME_SLOW)
 def test_it_plays(kind: Kind, installed: Path, run_arena: Runner, tmp_path: Path) -> None:
     file = installed / f"arena-trial-{kind}" / "tournament.yaml"
     done = run_arena("run", file, *QUICK, "--workers", 1, env=seeing(installed))
@@ -255,7 +255,8 @@ def test_it_plays(kind: Kind, installed: Path, run_arena: Runner, tmp_path: Path
 
 
 @pytest.mark.skipif(not CONFORMANCE, reason="arena.conformance is not there")
-@pytest.mark.parametrize("kind", SOME_SLOW)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_its_own_tests_pass(kind: Kind, installed: Path) -> None:
     folder = installed / f"arena-trial-{kind}"
     done = command(

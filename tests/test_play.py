@@ -136,18 +136,18 @@ def test_a_match_is_the_same_as_in_a_tournament(run_arena: Runner, tournament_fi
         and line["specification"]["repetition"] == 0
     ]
     words = ["eat:candidates=50", BINARY, "label-flip: {rate: 0.1}", "--budget", 40, "--seed", 5]
-    for isolation in ("cell", "none"):
-        terms = ["--goal", "inputs=uniform,reach=[0.8]", "--isolation", isolation, "--json"]
-        done = run_arena("play", *words, *terms)
-        assert (done.returncode, done.stderr) == (0, "")
-        found = json.loads(done.stdout)
-        assert {key: found[key] for key in wanted} == wanted
-        curve = found["record"]["curve"]
-        first = next(c["queries"] for c in curve if min(c["values"]) >= 0.8)
-        assert found["reached"] == {"0.8": first}
-        assert found["dollars"] == pytest.approx(40 * 0.0001)
+    terms = ["--goal", "inputs=uniform,reach=[0.8]", "--json"]
+    done = run_arena("play", *words, *terms)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert {key: found[key] for key in wanted} == wanted
+    curve = found["record"]["curve"]
+    first = next(c["queries"] for c in curve if min(c["values"]) >= 0.8)
+    assert found["reached"] == {"0.8": first}
+    assert found["dollars"] == pytest.approx(40 * 0.0001)
 
 
+@pytest.mark.slow
 def test_plugins_that_draw_from_global_generators_play_the_same_here_and_in_a_cell(
     play: Play,
 ) -> None:
@@ -172,6 +172,7 @@ def nothing_is_left(play: Play, tmp_path: Path, temporary: Path) -> None:
     assert {path.name for path in temporary.iterdir()} <= {f"arena-cores-{os.getuid()}"}
 
 
+@pytest.mark.slow
 def test_out_keeps_it_and_plays_it_again(play: Play, run_arena: Runner, tmp_path: Path) -> None:
     for _ in range(2):
         done = play("trips", TARGET, "--out", "kept", "--isolation", "none")
@@ -287,6 +288,7 @@ def test_a_summary_says_what_was_reached_and_what_it_cost(run_arena: Runner) -> 
     assert re.search(r"│.*•", text)
 
 
+@pytest.mark.slow
 def test_without_unicode_the_curve_is_ascii(run_arena: Runner) -> None:
     words = ["constant", TARGET, "--isolation", "none"]
     done = run_arena("play", *words, env={**os.environ, "PYTHONIOENCODING": "ascii"})
@@ -397,6 +399,7 @@ def test_pdb_opens_once_at_a_defence_that_raises(play: Play) -> None:
     assert done.stderr.count("-> ") == 1
 
 
+@pytest.mark.slow
 def test_pdb_does_not_open_where_nothing_is_raised(play: Play) -> None:
     done = play("trips:at=never", TARGET, "--pdb", input="")
     assert done.returncode == 0

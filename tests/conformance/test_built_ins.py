@@ -25,7 +25,7 @@ SLOW = ("adaptive-retraining", "line-search", "majority")
 
 VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("eat", {"candidates": 5}),
-    ("majority", {"repeats": 2, "attack": {"majority": {"repeats": 2, "attack": "random"}}}),
+    ("majority", {"repeats": 2, "attack": {"majority": {"repeats": 1, "attack": "random"}}}),
     ("label-flip", {"rate": 0.45}),
     ("consistent", {"defense": {"label-flip": {"rate": 0.3}}}),
     ("value-noise", {"sigma": 10.0, "law": "uniform"}),

@@ -114,6 +114,7 @@ def test_what_fails_exits_1_with_the_place_in_the_authors_file(
     assert {file for file, _, _ in frames} == {str(next(site.path.glob("module*.py")))}
 
 
+@pytest.mark.slow
 def test_progress_is_shown_after_a_second_on_a_terminal(site: Site) -> None:
     site.add("pack", good=SLOW)
     environment = {**os.environ, "PYTHONPATH": str(site.path), "TERM": "xterm"}

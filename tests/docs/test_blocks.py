@@ -53,6 +53,7 @@ def test_no_other_block_is_left_out() -> None:
     assert {(block.page, _known_by(block)) for block in blocks() if _left_out(block)} == NOT_RUN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PLAYED if p not in TUTORIAL])
 def test_a_page_does_what_it_shows(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

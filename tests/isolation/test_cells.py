@@ -220,6 +220,7 @@ def show(capsys: pytest.CaptureFixture[str]) -> Show:
     return shown
 
 
+@pytest.mark.slow
 def test_another_distribution_plays_in_cells(
     tournament_file: Writer, run_arena: Runner, site: Site, tmp_path: Path, show: Show
 ) -> None:

@@ -79,7 +79,7 @@ def test_every_query_in_a_plane_is_orthogonal_to_what_it_proposes() -> None:
         assert abs(x @ surrogate.coef_[0]) < 1e-12
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.3])
+@pytest.mark.parametrize("rate", [0.1, pytest.param(0.3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("told", [True, False])
 def test_epsilon_is_missed_as_rarely_as_delta_says(rate: float, told: bool) -> None:
     attack = DimensionCoupling(rho=rate if told else None, epsilon=1e-2, delta=0.2)
