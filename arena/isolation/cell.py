@@ -99,6 +99,8 @@ def _attack(channel: Channel, task: Extraction) -> None:
         ending = blamed(task.name, error)
     _flush()
     wire.send_ending(channel, ending)
+    # A process that has ended cannot be asked what it has used.
+    channel.receive(_ANY)
 
 
 def _extract(attack: Attack, oracle: RemoteOracle, seed: str) -> Ending:

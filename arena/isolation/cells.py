@@ -152,15 +152,17 @@ class _Running:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, (Gone, Hung, Malformed)):
             self.fail(error)
-        self.finish()
+        ended = self.finish()
+        if error is None and ended["excess"]:
+            self._is(Status.BROKE_A_RULE, ended["excess"])
 
     def finish(self, grace: float = 0.0) -> dict[str, Any]:
         """End the process, and note what it printed and used."""
         if self._over:
             return {"code": None, "cpu": 0.0, "excess": ""}
         self._over = True
-        self.channel.close()
         ended = self._seat._cells.end(grace)
+        self.channel.close()
         with self._output as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _OUTPUT_KEPT))
             printed = file.read().decode(errors="replace")

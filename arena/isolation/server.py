@@ -180,6 +180,7 @@ def _end(ended: _Cell, grace: float, confinement: Confinement) -> dict[str, Any]
     """End a cell and every process that came of it; remove its folder, if it was used."""
     by_itself = _ends_within(grace, ended.pid)
     if not by_itself:
+        ended.excess = ended.excess or watch.excess(ended.pid, ended.folder, ended.limits)
         os.kill(ended.pid, signal.SIGKILL)
     _, status, used = os.wait4(ended.pid, 0)
     if not confinement.filtered:

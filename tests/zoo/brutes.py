@@ -241,6 +241,12 @@ def prints_on(oracle: Oracle) -> None:
     print("the last line")
 
 
+def prints_a_while(oracle: Oracle) -> None:
+    """Print what is too much in less time than lies between two looks, and end well."""
+    for _ in range(65):
+        os.pwrite(1, b"x" * (1 << 20), 0)
+
+
 # --------------------------------------------------------------------------------- other processes
 
 
@@ -446,7 +452,16 @@ class Brute(Animal):
             *(hogs_file, recurses, recurses_in_c, exits, exits_as_if_killed, leaves),
             *(segfaults, aborts, kills_itself, terminates_itself, limits_itself),
             *(times_itself, signals_itself, raises, raises_and_exits, dies_badly),
-            *(closes_streams, prints, prints_on, forks, spawns, spawns_variously, threads),
+            *(
+                closes_streams,
+                prints,
+                prints_on,
+                prints_a_while,
+                forks,
+                spawns,
+                spawns_variously,
+                threads,
+            ),
             *(signals, orphan, fills, fills_hidden, fills_allocated, litters, digs),
             *(closes_folders, writes, sockets),
         )
