@@ -28,6 +28,15 @@ _KEPT = ("PATH", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX", "TMPDI
 _KEPT_GROUPS = ("LC_", "LD_", "DYLD_", "PYTHON", "OMP_", "OPENBLAS_", "MKL_", "NUMBA_")
 """Variables that attacks may see, and how the names of others begin."""
 
+_LIKE_A_LONG_LIVED_PROCESS = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
+"""What glibc's malloc learns in time: to keep memory for arrays of the sizes that were freed.
+
+A cell would map, fault in and unmap each anew: half of its page faults, a tenth of its time.
+"""
+
 _SERVER = (
     "import sys; sys.path[:] = {path!r}; import socket; from arena.isolation.server import serve; "
     "serve(socket.socket(fileno={fd}), {place!r}, {ruleset!r})"
@@ -155,4 +164,5 @@ def _environment() -> dict[str, str]:
         if name in _KEPT or name.startswith(_KEPT_GROUPS)
     }
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return kept | dict.fromkeys(threads, "1") | {"PYTHONDONTWRITEBYTECODE": "1"}
+    single = dict.fromkeys(threads, "1") | {"PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | single | _LIKE_A_LONG_LIVED_PROCESS
