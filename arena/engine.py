@@ -109,13 +109,16 @@ def play(
         jobs = [_job(spec, folder) for spec in plan(tournament)]
         store.set_lineup(_terms(tournament), [_line(job) for job in jobs])
         todo = _to_play(jobs, store, only, fresh, retry)
-        if todo:
-            _clear_partial_stages(folder)
-            where = isolation or tournament.isolation
-            hidden = _hidden(tournament, folder)
-            run = _Run(store, workers or cores(), executor, tell, where, hidden, journal)
-            run.play(todo)
-        folders.sweep()
+        try:
+            if todo:
+                _clear_partial_stages(folder)
+                where = isolation or tournament.isolation
+                hidden = _hidden(tournament, folder)
+                run = _Run(store, workers or cores(), executor, tell, where, hidden, journal)
+                run.play(todo)
+        finally:
+            # A worker that is killed before its server stands leaves a folder that is nobody's.
+            folders.sweep()
         return store.results()
 
 

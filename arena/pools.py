@@ -19,7 +19,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing import forkserver, reduction
+from multiprocessing import forkserver, reduction, resource_tracker
 from time import sleep
 from typing import Any
 
@@ -55,8 +55,11 @@ def start_server() -> None:
     An OSError is not raised here: the pool meets it again, and says it.
     """
     if _context().get_start_method() == "forkserver":
-        with suppress(OSError), _uninterrupted(), _away_from_here():
-            forkserver.ensure_running()
+        with suppress(OSError), _away_from_here():
+            # First and apart: it lets through again the Ctrl-C that the server must be deaf to.
+            for start in (resource_tracker.ensure_running, forkserver.ensure_running):
+                with _uninterrupted():
+                    start()
 
 
 def _context() -> Any:
