@@ -382,5 +382,6 @@ def named(value: Any) -> tuple[str, Mapping[str, Any]]:
 
 def _hint(value: Any) -> str:
     if isinstance(value, Mapping) and len(value) > 1:
-        return f"; here are {len(value)} keys: {', '.join(map(str, value))}"
+        keys = ", ".join(f"'{key}'" for key in value)
+        return f"; here are {len(value)} keys: {keys}"
     return "; chains are for defences, and hold no chains" if isinstance(value, list) else ""

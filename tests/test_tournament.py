@@ -269,7 +269,7 @@ ENTRIES = {
     "": f"4:4: {WRITE}",
     "{}": f"4:5: {WRITE}",
     "[probe]": f"4:5: {WRITE}; chains are for defences, and hold no chains",
-    "{probe: , base: }": f"4:5: {WRITE}; here are 2 keys: probe, base",
+    "{probe: , base: }": f"4:5: {WRITE}; here are 2 keys: 'probe', 'base'",
     "{label: x}": f"4:5: {WRITE}",
     "{probe: , label: 3}": "4:22: a label is a text of one line, not 3; quote it",
     "{probe: , label: ' '}": "4:22: a label is a text of one line, not ' '; quote it",
