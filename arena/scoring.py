@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from arena.api import Victim
+from arena.learners.arrays import Linear
 from arena.metrics import geometric_error, parameter_error
 from arena.records import Goal
-from arena.snapshots import Linear, Predictor
+from arena.snapshots import Predictor
 from arena.stage import Stage
 
 KINDS = ("natural", "uniform", "balanced")

@@ -1,4 +1,4 @@
-"""What crosses from an attack to the referee: arrays of a linear surrogate, or opaque bytes."""
+"""What crosses from an attack to the referee: a surrogate's arrays, or opaque bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from arena.api import Floats, LinearSurrogate
 from arena.domain import Domain
 from arena.errors import is_interrupt, one_line
-from arena.linear import linear_labels, linear_values
+from arena.learners.arrays import Arrays, ArraySurrogate, Linear
 from arena.metrics import labels_fault
 from arena.tables import Outcomes
 
@@ -41,39 +41,6 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True)
-class Linear:
-    """A linear surrogate over encoded rows.
-
-    Attributes:
-        coef: float64 (1 or k, width).
-        intercept: float64 (1 or k,).
-        regression: whether it predicts values.
-    """
-
-    coef: Floats
-    intercept: Floats
-    regression: bool = False
-
-    @property
-    def normal(self) -> tuple[Floats, float] | None:
-        """The halfspace (weights (width,), intercept) of a two-class surrogate, else None."""
-        if len(self.coef) == 1:
-            return self.coef[0], float(self.intercept[0])
-        if len(self.coef) == 2:
-            with np.errstate(over="ignore"):
-                coef, intercept = self.coef[1] - self.coef[0], self.intercept[1] - self.intercept[0]
-            return coef, float(intercept)
-        return None
-
-    def labels(self, X: Floats, Z: Floats) -> Outcomes:
-        """Predict the labels, or the values, of encoded rows Z (n, width)."""
-        predict = linear_values if self.regression else linear_labels
-        # Weights may be as large as floats go.
-        with np.errstate(over="ignore", invalid="ignore"):
-            return predict(Z, self.coef, self.intercept)
-
-
-@dataclass(frozen=True)
 class Pickled:
     """Any other surrogate, as its pickle."""
 
@@ -99,7 +66,7 @@ class _Loaded:
         return labels.astype(np.int64 if self.classes else np.float64)
 
 
-Snapshot = Linear | Pickled
+Snapshot = Arrays | Pickled
 
 
 def must_predict(surrogate: Any) -> None:
@@ -121,8 +88,8 @@ def capture(surrogate: Any, domain: Domain, classes: int) -> Snapshot:
     """
     if _predicts_by_arrays(surrogate, domain):
         return _linear(surrogate, domain, classes)
-    if linear := _as_linear(surrogate, domain, classes):
-        return linear
+    if arrays := _arrays(surrogate, domain, classes) or _as_linear(surrogate, domain, classes):
+        return arrays
     file = _Capped()
     try:
         pickle.Pickler(file, protocol=5).dump(surrogate)
@@ -140,13 +107,34 @@ def _predicts_by_arrays(surrogate: Any, domain: Domain) -> bool:
     return type(surrogate).predict is LinearSurrogate.predict
 
 
+def _arrays(surrogate: Any, domain: Domain, classes: int) -> Arrays | None:
+    """Take what a surrogate of labels gives as arrays, if no subclass predicts in another way."""
+    if not (classes and isinstance(surrogate, ArraySurrogate)):
+        return None
+    if _origin(surrogate, "arrays") is not _origin(surrogate, "predict"):
+        return None
+    arrays = surrogate.arrays(domain)
+    if arrays is None:
+        return None
+    try:
+        # As a referee does, so that isolated or not the same is scored.
+        return type(arrays).of(arrays.matrices(), domain.width, classes)
+    except ValueError:
+        return None
+
+
+def _origin(surrogate: ArraySurrogate, name: str) -> type:
+    """Return the class that a method is defined in."""
+    return next(c for c in type(surrogate).__mro__ if name in vars(c))
+
+
 def loaded(snapshot: Snapshot, classes: int) -> Predictor:
     """Make a snapshot ready to predict labels 0..classes - 1, or values if there are no classes.
 
     Raises:
         RuleBroken: its pickle cannot be loaded.
     """
-    if isinstance(snapshot, Linear):
+    if not isinstance(snapshot, Pickled):
         return snapshot
     try:
         return _Loaded(pickle.loads(snapshot.data), classes)

@@ -33,7 +33,7 @@ RUNNERS = {"load", "play", "standings"}
 MEMBERS = {
     "box_posterior": ("BoxPosterior", "corners"),
     "conformance": ("Result", "Violation", "check", "examples", "parametrize", "report"),
-    "kernel_svm": ("KernelExpansion", "KernelSVC"),
+    "kernel_svm": ("KernelExpansion", "KernelSVC", "KernelSurrogate"),
     "nested_planes": ("NestedPlanes",),
     "nested_spheres": ("NestedSpheres",),
     "pairwise_svm": ("Machines",),

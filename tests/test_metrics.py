@@ -15,6 +15,7 @@ from playground import MIXED, Guess, LinearVictim, Open, Still, Toy, tournament
 from sklearn.metrics import r2_score
 
 from arena import Attack, Domain, LinearSurrogate, Natural, Surrogate
+from arena.learners.arrays import Linear
 from arena.metrics import (
     JITTER,
     Inputs,
@@ -31,7 +32,7 @@ from arena.pairing import plan
 from arena.records import Goal
 from arena.scoring import final_metrics, goal_values
 from arena.settings import Grants
-from arena.snapshots import Linear, Pickled, Predictor, RuleBroken, Snapshot, capture, loaded
+from arena.snapshots import Pickled, Predictor, RuleBroken, Snapshot, capture, loaded
 from arena.stage import Stage, prepare
 
 Floats = NDArray[np.float64]

@@ -17,7 +17,7 @@ import numpy as np
 from arena.answers import Answer
 from arena.api import Attack, Floats, Knowledge, Oracle
 from arena.errors import BudgetExhausted, InvalidQuery, OracleClosed
-from arena.isolation import wire
+from arena.isolation import messages
 from arena.isolation.wire import Channel, Gone, Kind
 from arena.meter import Meter
 from arena.oracle import query_matrix, within_budget
@@ -98,7 +98,7 @@ def _attack(channel: Channel, task: Extraction) -> None:
             raise
         ending = blamed(task.name, error)
     _flush()
-    wire.send_ending(channel, ending)
+    messages.send_ending(channel, ending)
     # A process that has ended cannot be asked what it has used.
     channel.receive(_ANY)
 
@@ -134,18 +134,18 @@ class RemoteOracle(Oracle):
         with self._lock:
             within_budget(len(given), self._meter)
             rows = np.ascontiguousarray(given, dtype=np.float64)
-            wire.send_batch(self._channel, rows)
+            messages.send_batch(self._channel, rows)
             message = self._channel.receive(_ANY)
             self._meter.spent = message.spent
         if message.kind == Kind.REFUSAL:
             raise REFUSALS[message.flags](message.payload.decode())
-        return wire.answer_of(message, self._classes)
+        return messages.answer_of(message, self._classes)
 
     def propose(self, snapshot: Any) -> None:
         """Send a snapshot; the door decides whether it is kept."""
         with self._lock:
             due = self._meter.checkpoint_due
-            wire.send_snapshot(self._channel, snapshot, last=not due)
+            messages.send_snapshot(self._channel, snapshot, last=not due)
             self._meter.keep()
 
     @property
@@ -173,7 +173,7 @@ def _score(channel: Channel, task: Scoring) -> None:
         message = channel.receive(_ANY)
         try:
             if message.kind == Kind.INPUTS:
-                inputs.append(wire.matrix_of(message, task.width))
+                inputs.append(messages.matrix_of(message, task.width))
             elif message.kind == Kind.PICKLED:
                 predictor = None
                 predictor = loaded(Pickled(bytes(message.payload)), task.classes)
@@ -186,7 +186,7 @@ def _score(channel: Channel, task: Scoring) -> None:
             # MemoryError is told apart: its cause is this process's limit.
             cause = error.__cause__
             _flush()
-            wire.send_ending(
+            messages.send_ending(
                 channel, blamed(task.name, cause if isinstance(cause, MemoryError) else error)
             )
 
@@ -198,7 +198,7 @@ def _find_main(preparation: dict[str, Any] | None) -> None:
 
 def failed_to_start(channel: Channel, error: BaseException) -> None:
     """Tell the referee that this cell could not be closed off, and has run nothing."""
-    wire.send_ending(channel, Ending(Status.VOID, f"a cell cannot be closed off: {error}"))
+    messages.send_ending(channel, Ending(Status.VOID, f"a cell cannot be closed off: {error}"))
 
 
 def _flush() -> None:

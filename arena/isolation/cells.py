@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from arena.api import Floats
-from arena.isolation import wire
+from arena.isolation import messages
 from arena.isolation.cell import REFUSALS, Extraction, Scoring
 from arena.isolation.seats import Faulty, Keep
 from arena.isolation.warm import Cells
@@ -19,7 +19,7 @@ from arena.isolation.wire import Channel, Gone, Hung, Kind, Malformed, Message
 from arena.oracle import Door
 from arena.pairing import MatchSpec, Sealed
 from arena.records import Ending, Status
-from arena.snapshots import Linear, Predictor, RuleBroken, Snapshot
+from arena.snapshots import Pickled, Predictor, RuleBroken, Snapshot
 from arena.tables import Outcomes
 
 _MOST_SNAPSHOTS = 1 << 30
@@ -112,7 +112,7 @@ class CellSeat:
 
     def predictor(self, snapshot: Snapshot) -> Predictor:
         """Return what a snapshot predicts: by its arrays here, or else in the scoring cell."""
-        if isinstance(snapshot, Linear):
+        if not isinstance(snapshot, Pickled):
             return snapshot
         if self._scorer is None:
             task = Scoring(self._sealed.name, self._classes, self._width, _main(self._sealed))
@@ -136,9 +136,9 @@ class _Running:
         self._over = False
         self.channel, self._output = seat._cells.start(self._limits)
         try:
-            ready = self.channel.receive(wire.MOST_TEXT)
+            ready = self.channel.receive(messages.MOST_TEXT)
             if ready.kind == Kind.END:
-                raise Faulty(wire.ending_of(ready, {Status.VOID}))
+                raise Faulty(messages.ending_of(ready, {Status.VOID}))
             self.channel.send(Kind.START, pickle.dumps(task))
         except (Gone, Hung, Malformed) as error:
             self.fail(error)
@@ -215,7 +215,7 @@ class _Scorer:
 
     def loaded(self, snapshot: Snapshot) -> Predictor:
         """Load a snapshot in the cell, in place of the one before."""
-        self._answer(lambda channel: wire.send_snapshot(channel, snapshot), 0)
+        self._answer(lambda channel: messages.send_snapshot(channel, snapshot), 0)
         return _Remote(self)
 
     def labels(self, X: Floats) -> Outcomes:
@@ -225,12 +225,12 @@ class _Scorer:
             # By identity: the inputs of a stage are the same arrays throughout a match.
             if id(X) not in self._inputs:
                 self._inputs[id(X)] = len(self._inputs), X
-                wire.send_rows(channel, Kind.INPUTS, np.ascontiguousarray(X))
+                messages.send_rows(channel, Kind.INPUTS, np.ascontiguousarray(X))
             channel.send(Kind.PREDICT, columns=self._inputs[id(X)][0])
 
         message = self._answer(ask, 8 * len(X))
         try:
-            return wire.labels_of(message, len(X), self.classes)
+            return messages.labels_of(message, len(X), self.classes)
         except Malformed as error:
             raise RuleBroken(str(error)) from error
 
@@ -238,11 +238,11 @@ class _Scorer:
         running = self.running
         try:
             ask(running.channel)
-            message = running.channel.receive(max(most, wire.MOST_TEXT))
+            message = running.channel.receive(max(most, messages.MOST_TEXT))
             if message.kind not in (Kind.LABELS, Kind.END):
                 raise Malformed("sends what is not asked for")
             if message.kind == Kind.END:
-                raise Faulty(wire.ending_of(message, _SCORERS_ENDS))
+                raise Faulty(messages.ending_of(message, _SCORERS_ENDS))
         except (Gone, Hung, Malformed) as error:
             running.fail(error)
         return message
@@ -264,21 +264,21 @@ def _serve(channel: Channel, door: Door, keep: Keep, memory: int) -> Ending:
     domain, classes = door.knowledge.domain, len(door.knowledge.classes)
     d, width = domain.d, domain.width
     # A large budget is no licence to announce more than a cell can hold.
-    most = max(min(8 * d * door.remaining, memory), wire.most_bytes_of_snapshot(width, classes))
+    most = max(min(8 * d * door.remaining, memory), messages.most_bytes_of_snapshot(width, classes))
     snapshots, kept, over = 0, 0, False
     room = min(_MOST_SNAPSHOTS, memory)
     while True:
         message = channel.receive(most)
         if message.kind == Kind.END:
-            ending = wire.ending_of(message, _OWN_ENDS)
+            ending = messages.ending_of(message, _OWN_ENDS)
             if ending.status == Status.FINISHED and not kept:
                 raise Malformed("ends without proposing a surrogate; yield at least one")
             return ending
         if over:
             raise Malformed("goes on after its last surrogate")
         if message.kind == Kind.ASK:
-            _answer(channel, door, wire.batch_of(channel, message, d))
-        elif message.kind in (Kind.LINEAR, Kind.PICKLED):
+            _answer(channel, door, messages.batch_of(channel, message, d))
+        elif message.kind in messages.SNAPSHOTS:
             snapshots += len(message.payload)
             if snapshots > room:
                 raise Malformed(f"proposes more than {room >> 20:,} MiB of surrogates")
@@ -286,7 +286,7 @@ def _serve(channel: Channel, door: Door, keep: Keep, memory: int) -> Ending:
             over = not door.checkpoint_due and bool(message.flags)
             if door.checkpoint_due or over:
                 kept += 1
-                keep(wire.snapshot_of(message, width, classes))
+                keep(messages.snapshot_of(message, width, classes))
         else:
             raise Malformed("sends what no attack may send")
 
@@ -298,7 +298,7 @@ def _answer(channel: Channel, door: Door, X: Floats) -> None:
         kind = next(i for i, refusal in enumerate(REFUSALS) if isinstance(error, refusal))
         channel.send(Kind.REFUSAL, str(error).encode(), kind, spent=door.spent)
         return
-    wire.send_answer(channel, answer, len(X), door.spent)
+    messages.send_answer(channel, answer, len(X), door.spent)
 
 
 def _main(sealed: Sealed) -> dict[str, Any] | None:

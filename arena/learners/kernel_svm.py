@@ -14,7 +14,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from arena.domain import Domain
+from arena.learners.arrays import Arrays, ArraySurrogate, Kernel, Trees
 from arena.learners.dual_active_set import DualActiveSet, enlarge
+from arena.learners.pairwise_svm import Machines, sides
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -137,6 +140,41 @@ class KernelExpansion:
         picked = values.argmax(axis=1) if values.ndim == 2 else (values > 0.0).astype(np.int64)
         labels: Ints = self.classes[picked]
         return labels
+
+
+@dataclass(frozen=True)
+class KernelSurrogate(ArraySurrogate):
+    """A kernel SVM over encoded rows.
+
+    Attributes:
+        domain: encodes the raw rows.
+        expansion: the decision function.
+    """
+
+    domain: Domain
+    expansion: KernelExpansion
+
+    def predict(self, X: Floats) -> Ints:
+        """Predict the labels of raw rows X (n, d)."""
+        return self.expansion.predict(self.domain.encode(X))
+
+    def arrays(self, domain: Domain) -> Arrays | None:
+        """Return what predicts the same over a domain; None where it is another one."""
+        if domain != self.domain:
+            return None
+        found = self.expansion
+        if len(found.classes) < 2:
+            return Trees.constant(int(found.classes[0]))
+        pair = len(found.classes) == 2
+        machines = Machines(
+            gamma=found.gamma,
+            support=2 * found.gamma * found.support_vectors,
+            shift=-found.gamma * np.square(found.support_vectors).sum(axis=1),
+            dual=found.coefficients,
+            b=found.intercepts,
+            sides=sides(2 if pair else 0),
+        )
+        return Kernel(machines, found.classes, against_rest=not pair)
 
 
 class KernelSVM:

@@ -47,11 +47,10 @@ class Machines:
         of_class = np.split(np.arange(len(model.support_)), np.cumsum(model.n_support_)[:-1])
         # scikit-learn turns the sign round for two classes only, so that positive means class 1.
         sign = 1.0 if k == 2 else -1.0
-        dual, sides = np.zeros((len(pairs), len(model.support_))), np.zeros((k, len(pairs)))
+        dual = np.zeros((len(pairs), len(model.support_)))
         for p, (i, j) in enumerate(pairs):
             dual[p, of_class[i]] = sign * model.dual_coef_[j - 1, of_class[i]]
             dual[p, of_class[j]] = sign * model.dual_coef_[i, of_class[j]]
-            sides[i, p], sides[j, p] = -1.0, 1.0
         support = np.ascontiguousarray(model.support_vectors_)
         return cls(
             gamma=model.gamma,
@@ -59,7 +58,7 @@ class Machines:
             shift=-model.gamma * np.square(support).sum(axis=1),
             dual=dual,
             b=sign * model.intercept_,
-            sides=sides,
+            sides=sides(k),
         )
 
     def decision(self, Z: Floats) -> Floats:
@@ -92,3 +91,12 @@ class Machines:
         K -= self.gamma * np.square(Z).sum(axis=1, keepdims=True)
         kernel: Floats = np.exp(K, out=K)
         return kernel
+
+
+def sides(k: int) -> Floats:
+    """Return what the machine of each pair of k classes speaks for and against; see `Machines`."""
+    pairs = list(combinations(range(k), 2))
+    signs = np.zeros((k, len(pairs)))
+    for p, (i, j) in enumerate(pairs):
+        signs[i, p], signs[j, p] = -1.0, 1.0
+    return signs

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from arena.answers import REFUSED
 from arena.api import Knowledge, LinearSurrogate, Oracle, Surrogate
 from arena.domain import Domain
+from arena.learners.arrays import Arrays, ArraySurrogate, Kernel, Trees
 from arena.learners.logistic import logistic
 from arena.learners.pairwise_svm import Machines
 from arena.tables import Outcomes
@@ -43,7 +44,7 @@ class Learned(Surrogate, Protocol):
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(ArraySurrogate):
     """The guess of one class everywhere.
 
     Attributes:
@@ -59,6 +60,10 @@ class Constant:
     def margin(self, X: Floats) -> Floats:
         """Return 0 for each of the raw rows X (n, d): no row is known better than another."""
         return np.zeros(len(X))
+
+    def arrays(self, domain: Domain) -> Arrays:
+        """Return what predicts the same over any domain."""
+        return Trees.constant(self.label)
 
 
 class Regression(LinearSurrogate):
@@ -79,7 +84,7 @@ class Linear(LinearSurrogate):
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Fitted(ArraySurrogate):
     """A fitted scikit-learn classifier over encoded rows.
 
     Attributes:
@@ -98,9 +103,22 @@ class Fitted:
         """Return the lead of the predicted class over the second in probability, float64 (n,)."""
         return _lead(self.model.predict_proba(self.domain.encode(X)))
 
+    def arrays(self, domain: Domain) -> Arrays | None:
+        """Return the trees that predict the same over a domain; None where there are none."""
+        from sklearn.ensemble import RandomForestClassifier
+        from sklearn.tree import DecisionTreeClassifier
+
+        if domain != self.domain:
+            return None
+        if type(self.model) is DecisionTreeClassifier:
+            return Trees.fitted([self.model], self.model.classes_)
+        if type(self.model) is RandomForestClassifier:
+            return Trees.fitted(self.model.estimators_, self.model.classes_)
+        return None
+
 
 @dataclass(frozen=True, eq=False)
-class KernelMachine:
+class KernelMachine(ArraySurrogate):
     """A fitted RBF support vector classifier over encoded rows.
 
     Attributes:
@@ -125,6 +143,10 @@ class KernelMachine:
         concerned = self.machines.sides[self.machines.winners(decision)] != 0
         nearest: Floats = np.where(concerned, np.abs(decision), np.inf).min(axis=1)
         return nearest
+
+    def arrays(self, domain: Domain) -> Arrays | None:
+        """Return what predicts the same over a domain; None where it is another one."""
+        return Kernel(self.machines, self.labels) if domain == self.domain else None
 
 
 def fit(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -80,23 +79,6 @@ class ExtendedAdaptiveTraining(Attack):
         return gamma, self.C or granted.get("C", 1.0)
 
 
-@dataclass(frozen=True)
-class KernelSurrogate:
-    """A kernel SVM over encoded rows.
-
-    Attributes:
-        domain: encodes the raw rows.
-        expansion: the decision function.
-    """
-
-    domain: Domain
-    expansion: kernel_svm.KernelExpansion
-
-    def predict(self, X: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Predict the labels of raw rows X (n, d)."""
-        return self.expansion.predict(self.domain.encode(X))
-
-
 def _learn(model: kernel_svm.KernelSVC, oracle: Oracle, X: NDArray[np.float64]) -> None:
     """Ask raw rows X (n, d), and retrain on all answers that were not refused."""
     labels = oracle.ask(X).label
@@ -110,7 +92,7 @@ def _learn(model: kernel_svm.KernelSVC, oracle: Oracle, X: NDArray[np.float64]) 
 def _surrogate(domain: Domain, model: kernel_svm.KernelSVC) -> Surrogate:
     if not model.classes:
         return recipes.Constant(0)
-    return KernelSurrogate(domain, model.snapshot())
+    return kernel_svm.KernelSurrogate(domain, model.snapshot())
 
 
 @hookimpl

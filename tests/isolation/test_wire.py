@@ -22,14 +22,15 @@ from playground import LinearVictim, Toy, door
 
 from arena import Answer
 from arena.errors import LONGEST_REASON, in_one_line
-from arena.isolation import wire
+from arena.isolation import messages, wire
 from arena.isolation.cell import REFUSALS
 from arena.isolation.cells import _OWN_ENDS, _Scorer, _serve
 from arena.isolation.seats import Faulty
 from arena.isolation.wire import Channel, Gone, Hung, Kind, Malformed, Message
+from arena.learners.arrays import Linear
 from arena.oracle import Door
 from arena.records import Ending, Status
-from arena.snapshots import Linear, Pickled, RuleBroken, Snapshot
+from arena.snapshots import Pickled, RuleBroken, Snapshot
 
 HEAD = struct.Struct("<BBHIQQ")
 BUDGET = 40
@@ -142,7 +143,7 @@ numbers = (
     st.integers(0, 2**32 - 1),
 )
 payloads = st.binary(max_size=100) | st.integers(0, 70_000).map(lambda n: b"x" * n)
-messages = st.tuples(*numbers, st.integers(0, 2**64 - 1), payloads)
+sent_messages = st.tuples(*numbers, st.integers(0, 2**64 - 1), payloads)
 
 
 @st.composite
@@ -168,7 +169,7 @@ def test_messages_come_as_they_were_sent_however_they_are_torn(examples: int) ->
         assert [(*m[:5], bytes(m.payload)) for m in found] == sent
         assert isinstance(error, Gone)
 
-    explore(examples // 2, st.lists(messages, max_size=5).flatmap(sent_torn), check)
+    explore(examples // 2, st.lists(sent_messages, max_size=5).flatmap(sent_torn), check)
 
 
 @few_or_many
@@ -178,7 +179,7 @@ def test_any_bytes_are_messages_or_an_end(examples: int) -> None:
         assert isinstance(error, Malformed | Gone)
         assert all(len(message.payload) <= 1000 for message in found)
 
-    explore(examples, st.binary(max_size=200) | st.lists(messages).map(_joined), check)
+    explore(examples, st.binary(max_size=200) | st.lists(sent_messages).map(_joined), check)
 
 
 def _joined(sent: list[tuple[Any, ...]]) -> bytes:
@@ -239,7 +240,36 @@ def ask(X: NDArray[np.float64], claimed: int | None = None) -> bytes:
     return packed(Kind.ASK, 0, 0, len(X) if claimed is None else claimed, 0, X.tobytes())
 
 
-LINEAR = packed(Kind.LINEAR, 0, 0, 2, 0, bytes(2 * (ENCODED + 1) * 8))
+def in_arrays(kind: int, flags: int, *matrices: NDArray[np.float64]) -> bytes:
+    shapes = b"".join(struct.pack("<II", *matrix.shape) for matrix in matrices)
+    numbers = b"".join(matrix.tobytes() for matrix in matrices)
+    return packed(kind, flags, 0, len(matrices), 0, shapes + numbers)
+
+
+LINEAR = in_arrays(Kind.LINEAR, 0, np.zeros((2, ENCODED + 1)))
+SOME = np.linspace(-1.0, 1.0, 4 * ENCODED).reshape(4, ENCODED)
+MET = np.array([[0.0], [1.0]])
+ARRAYS = {
+    Kind.KERNEL: (np.ones((1, 2)), np.ones((3, ENCODED + 1)), np.ones((2, 4)), MET),
+    Kind.TREES: (
+        np.array([[0, 0.5, 1, 2], [0, 0, 1, 1], [0, 0, 2, 2]]),
+        np.ones((3, 2)),
+        np.zeros((2, 1)),
+        MET,
+    ),
+}
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A surrogate in arrays, perhaps with numbers that do not belong there."""
+    kind = draw(st.sampled_from(sorted(ARRAYS)))
+    matrices = [matrix.copy() for matrix in ARRAYS[kind]]
+    for _ in range(draw(st.sampled_from([0, 0, 1, 2]))):
+        matrix = draw(st.sampled_from(matrices))
+        at = draw(st.integers(0, matrix.size - 1))
+        matrix.flat[at] = draw(st.sampled_from([-1.0, 0.5, 1.0, 2.0, 3.0, 1e300, np.nan]))
+    return in_arrays(kind, draw(st.integers(0, 2)), *matrices)
 
 
 def end(content: bytes) -> bytes:
@@ -270,8 +300,9 @@ requests = st.one_of(
         lambda given: packed(Kind.ASK, 0, 1, given[0], 0, given[1])
     ),
     st.tuples(weights, st.integers(0, 2)).map(
-        lambda given: packed(Kind.LINEAR, given[1], 0, len(given[0]), 0, given[0].tobytes())
+        lambda given: in_arrays(Kind.LINEAR, given[1], given[0])
     ),
+    damaged(),
     st.tuples(st.binary(max_size=30), st.integers(0, 2)).map(
         lambda given: packed(Kind.PICKLED, given[1], 0, 0, 0, given[0])
     ),
@@ -347,8 +378,10 @@ def _check_kept(kept: list[tuple[int, Snapshot]]) -> None:
         if isinstance(snapshot, Linear):
             assert snapshot.coef.shape in ((1, ENCODED), (2, ENCODED))
             assert np.isfinite(snapshot.coef).all()
-        else:
-            assert isinstance(snapshot, Pickled)
+        elif not isinstance(snapshot, Pickled):
+            found = snapshot.labels(SOME, SOME)
+            assert found.shape == (len(SOME),)
+            assert set(found) <= {0, 1}
 
 
 def test_the_streams_reach_every_end_and_every_kind_of_answer() -> None:
@@ -365,7 +398,8 @@ def test_the_streams_reach_every_end_and_every_kind_of_answer() -> None:
         seen.update(refused(m) or "answer" for m in cell.replies)
 
     explore(400, streams(), note)
-    wanted = {"Malformed", "Gone", "answer", "BudgetExhausted", "InvalidQuery", "Linear", "Pickled"}
+    wanted = {"Malformed", "Gone", "answer", "BudgetExhausted", "InvalidQuery"}
+    wanted |= {"Linear", "Pickled", "Kernel", "Trees"}
     assert seen >= wanted
     assert seen & _OWN_ENDS
 
@@ -387,8 +421,8 @@ def test_a_head_that_announces_much_takes_no_memory(budget: int) -> None:
 
 def test_an_ending_that_is_long_is_not_read() -> None:
     _, oracle = counting_door()
-    text = json.dumps({"status": "finished", "reason": "", "traceback": "x" * wire.MOST_TEXT})
-    for content in (text.encode(), b"[{}," * wire.MOST_TEXT):
+    text = json.dumps({"status": "finished", "reason": "", "traceback": "x" * messages.MOST_TEXT})
+    for content in (text.encode(), b"[{}," * messages.MOST_TEXT):
         with pair(10.0) as (channel, cell):
             sender = threading.Thread(target=cell.sendall, args=(end(content),))
             sender.start()
@@ -402,9 +436,9 @@ def test_an_honest_ending_always_fits(character: str) -> None:
     reason, traceback = character * 300, character * 3_000_000
     with pair() as (channel, cell):
         ending = Ending(Status.FAILED, reason, traceback)
-        sender = threading.Thread(target=wire.send_ending, args=(Channel(cell.dup()), ending))
+        sender = threading.Thread(target=messages.send_ending, args=(Channel(cell.dup()), ending))
         sender.start()
-        found = wire.ending_of(channel.receive(1 << 26), _OWN_ENDS)
+        found = messages.ending_of(channel.receive(1 << 26), _OWN_ENDS)
         sender.join()
     assert found.status is Status.FAILED
     assert found.reason == in_one_line(reason, LONGEST_REASON)

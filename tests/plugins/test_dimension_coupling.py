@@ -92,7 +92,8 @@ def test_learning_the_rate_costs_less_than_as_much_again() -> None:
     for rate in (0.0, 0.1, 0.25):
         told = DimensionCoupling(rho=rate, epsilon=1e-3)
         untold = DimensionCoupling(epsilon=1e-3)
-        queries = [[outcome(a, 8, s, rate)[0] for s in range(4)] for a in (told, untold)]
+        # Over four seeds the ratio, about 1.5, is above 1.8 on one machine and not on another.
+        queries = [[outcome(a, 8, s, rate)[0] for s in range(12)] for a in (told, untold)]
         assert np.mean(queries[1]) < 1.8 * np.mean(queries[0])
 
 

@@ -17,11 +17,13 @@ from typing import Any, ClassVar
 import numpy as np
 from enclosure import Animal, tell
 from numpy.random import Generator
+from numpy.typing import NDArray
 from playground import Guess
 
 from arena import Attack, BudgetExhausted, Oracle, Surrogate, hookimpl
 from arena.isolation.cell import RemoteOracle
-from arena.isolation.wire import Channel, Kind, send_snapshot
+from arena.isolation.messages import send_snapshot
+from arena.isolation.wire import Channel, Kind
 from arena.snapshots import capture
 
 HEAD = struct.Struct("<BBHIQQ")
@@ -133,14 +135,40 @@ def outside_the_window(oracle: Oracle) -> None:
 def not_finite(oracle: Oracle) -> None:
     """Propose weights that no honest cell lets through."""
     oracle.ask(rows(oracle, 3))
-    W = np.full((1, oracle.knowledge.domain.width + 1), np.nan)
-    channel_of(oracle).send(Kind.LINEAR, W.tobytes(), rows=1)
-    time.sleep(60)
+    _propose(oracle, Kind.LINEAR, np.full((1, oracle.knowledge.domain.width + 1), np.nan))
 
 
 def narrow(oracle: Oracle) -> None:
     oracle.ask(rows(oracle, 3))
-    channel_of(oracle).send(Kind.LINEAR, bytes(16), rows=1)
+    _propose(oracle, Kind.LINEAR, np.zeros((1, 2)))
+
+
+def cut_off(oracle: Oracle) -> None:
+    """Propose weights of which some are missing."""
+    oracle.ask(rows(oracle, 3))
+    channel_of(oracle).send(Kind.LINEAR, struct.pack("<II", 1, 6) + bytes(16), rows=1)
+    time.sleep(60)
+
+
+def circle(oracle: Oracle) -> None:
+    """Propose a tree that no row comes to the end of."""
+    oracle.ask(rows(oracle, 3))
+    nodes = np.array([[0, 0.0, 1, 1], [0, 0.0, 0, 0]])
+    _propose(oracle, Kind.TREES, nodes, np.ones((2, 1)), np.zeros((1, 1)), np.zeros((1, 1)))
+
+
+def crowded(oracle: Oracle) -> None:
+    """Propose a kernel machine of more support vectors than are scored here."""
+    oracle.ask(rows(oracle, 3))
+    vectors = np.zeros((1 << 17, oracle.knowledge.domain.width + 1))
+    dual, met = np.zeros((1, len(vectors) + 1)), np.array([[0.0], [1.0]])
+    _propose(oracle, Kind.KERNEL, np.array([[1.0, 0.0]]), vectors, dual, met)
+
+
+def _propose(oracle: Oracle, kind: int, *matrices: NDArray[np.float64]) -> None:
+    shapes = b"".join(struct.pack("<II", *matrix.shape) for matrix in matrices)
+    numbers = b"".join(matrix.tobytes() for matrix in matrices)
+    channel_of(oracle).send(kind, shapes + numbers, rows=len(matrices))
     time.sleep(60)
 
 
@@ -268,7 +296,8 @@ class Forger(Animal):
         f.__name__.replace("_", "-"): f
         for f in (
             *(meter, catching, undue, lasts, asks_after_last, too_many_bytes, long, half, drop),
-            *(empty, misfit, outside_the_window, not_finite, narrow, referee, nonsense),
+            *(empty, misfit, outside_the_window, not_finite, narrow),
+            *(cut_off, circle, crowded, referee, nonsense),
             *(descriptor, void, interrupted, unknown, nested, numbers, unsayable, lengthy),
             *(well, closes, shuts, deaf, crowd, lingering),
         )
