@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from arena.isolation import landlock, seccomp
+from arena.isolation.libc import libc
 from arena.settings import Limits
 from arena.traces import packages
 
@@ -225,17 +226,18 @@ def _cap(what: int, soft: int, hard: int | None = None) -> None:
 
 def _memory_now() -> tuple[int, int]:
     """Return the addresses and the private memory that this process has, in bytes."""
-    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    # Not by a Path: its code is not warm in a cell that has just been forked.
+    file = os.open("/proc/self/statm", os.O_RDONLY)
+    pages = os.read(file, 256).split()
+    os.close(file)
     return int(pages[0]) * resource.getpagesize(), int(pages[5]) * resource.getpagesize()
 
 
 def _drop_capabilities() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.capset(_CAPABILITIES, bytes(24)):
+    if libc().capset(_CAPABILITIES, bytes(24)):
         raise OSError(ctypes.get_errno(), "capabilities cannot be dropped")
 
 
 def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0):
+    if libc().prctl(option, value, 0, 0, 0):
         raise OSError(ctypes.get_errno(), f"prctl {option} fails")

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from arena.isolation.libc import libc
+
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
 
@@ -29,7 +31,7 @@ def version() -> int:
     """Return the version of Landlock that the kernel has, 0 where it has none."""
     if platform.system() != "Linux":
         return 0
-    return max(0, int(_libc().syscall(_CREATE, None, 0, _VERSION_FLAG)))
+    return max(0, int(libc().syscall(_CREATE, None, 0, _VERSION_FLAG)))
 
 
 def reading(readable: Iterable[Path], listable: Iterable[Path], movable: Path) -> int:
@@ -74,13 +76,13 @@ def restrict(fd: int) -> None:
     Raises:
         OSError: the kernel refuses.
     """
-    if _libc().syscall(_RESTRICT, fd, 0):
+    if libc().syscall(_RESTRICT, fd, 0):
         raise OSError(ctypes.get_errno(), "the kernel refuses to restrict this process")
 
 
 def _ruleset(rights: int, network: int = 0, scopes: int = 0) -> int:
     attributes = struct.pack("QQQ", rights, network, scopes)[: _size(version())]
-    fd = int(_libc().syscall(_CREATE, attributes, len(attributes), 0))
+    fd = int(libc().syscall(_CREATE, attributes, len(attributes), 0))
     if fd < 0:
         raise OSError(ctypes.get_errno(), "the kernel refuses a Landlock ruleset")
     return fd
@@ -94,7 +96,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
             if not path.is_dir():
                 rights &= _FILES_ONLY
             rule = struct.pack("=Qi", rights, file)
-            if rights and _libc().syscall(_ADD, ruleset, _PATH_BENEATH, rule, 0):
+            if rights and libc().syscall(_ADD, ruleset, _PATH_BENEATH, rule, 0):
                 raise OSError(ctypes.get_errno(), f"Landlock refuses a rule for {path}")
         finally:
             os.close(file)
@@ -104,7 +106,3 @@ def _size(have: int) -> int:
     if have < 4:
         return 8
     return 16 if have < 6 else 24
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)

@@ -15,6 +15,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from arena.isolation.libc import libc
+
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
     # Processes: an attack is one.
     "fork": (57, None),
@@ -223,8 +225,7 @@ def available() -> bool:
     if platform.system() != "Linux" or platform.machine() not in _MACHINES:
         return False
     # Asking for a filter that is not there fails with EFAULT where filters are known.
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, None, 0, 0)
+    libc().prctl(_PR_SET_SECCOMP, _MODE_FILTER, None, 0, 0)
     return ctypes.get_errno() == errno.EFAULT
 
 
@@ -237,8 +238,7 @@ def install() -> None:
     column, machine = _MACHINES[platform.machine()]
     code = b"".join(_instructions(column, machine, os.getpid()))
     program = _Program(len(code) // 8, code)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0):
+    if libc().prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0):
         raise OSError(ctypes.get_errno(), "the kernel refuses the system call filter")
 
 
