@@ -54,7 +54,7 @@ class Killed(Exception):
 
 
 class CellSeat:
-    """A seat in a cell of its own; a second one, when the attack is dead, predicts.
+    """A seat in a cell of its own; when the attack is dead, another predicts what no arrays tell.
 
     Attributes:
         output: what both printed, the end of it.

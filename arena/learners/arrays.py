@@ -27,6 +27,9 @@ Matrices = tuple[Floats, ...]
 _MOST_NUMBERS = 1 << 18
 """A kernel machine or the trees of a surrogate may have so many; larger ones are none of these."""
 
+_MOST_CLASSES = 32
+"""Of a kernel machine with one machine a pair; their votes take the cube of them."""
+
 _MOST_STEPS = 512
 """Trees times depth, at most: C does better than numpy where there are more."""
 
@@ -111,7 +114,9 @@ class Kernel:
         _check(all(np.isfinite(matrix).all() for matrix in matrices), "numbers")
         _check(2 <= k <= classes and vectors.shape[1] == width + 1, "support vectors")
         _check(dual.shape == (k if rest else k * (k - 1) // 2, m + 1), "multipliers")
-        kernel = cls(
+        _check(vectors.size + dual.size <= _MOST_NUMBERS, "many numbers")
+        _check(rest or k <= _MOST_CLASSES, "many classes")
+        return cls(
             Machines(
                 gamma=float(head[0, 0]),
                 support=np.ascontiguousarray(vectors[:, :-1]),
@@ -123,8 +128,6 @@ class Kernel:
             labels,
             rest,
         )
-        _check(kernel.small, "many numbers")
-        return kernel
 
     def matrices(self) -> Matrices:
         """Return what ``of`` takes."""
@@ -136,14 +139,9 @@ class Kernel:
             self.met[:, None].astype(np.float64),
         )
 
-    @property
-    def small(self) -> bool:
-        """Whether a referee may be asked to score it."""
-        return self.machines.support.size + self.machines.dual.size <= _MOST_NUMBERS
-
     def labels(self, X: Floats, Z: Floats) -> Outcomes:
         """Predict the labels of encoded rows Z (n, width)."""
-        return self.met[_by_blocks(self._winners, Z, len(self.machines.shift))]
+        return self.met[_by_blocks(self._winners, Z, sum(self.machines.dual.shape))]
 
     def _winners(self, Z: Floats) -> Labels:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -230,7 +228,8 @@ class Trees:
             roots=_indices(roots[:, 0], n),
             met=_classes(met, classes),
         )
-        _check(trees.small, "many numbers")
+        _check(nodes.size + values.size <= _MOST_NUMBERS, "many numbers")
+        _check(len(roots) * (trees.depth + 1) <= _MOST_STEPS, "many steps")
         return trees
 
     def matrices(self) -> Matrices:
@@ -241,12 +240,6 @@ class Trees:
             self.roots[:, None].astype(np.float64),
             self.met[:, None].astype(np.float64),
         )
-
-    @property
-    def small(self) -> bool:
-        """Whether a referee may be asked to score it."""
-        numbers = self.values.size + 4 * len(self.feature)
-        return numbers <= _MOST_NUMBERS and len(self.roots) * (self.depth + 1) <= _MOST_STEPS
 
     @cached_property
     def depth(self) -> int:
