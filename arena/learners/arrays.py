@@ -266,8 +266,9 @@ class Trees:
             at = np.where(stays, self.left[at], self.right[at])
         total = np.zeros((len(Z), len(self.met)))
         # One by one, as scikit-learn does: of equal means the first class wins.
-        for leaves in at.T:
-            total += self.values[leaves]
+        with np.errstate(over="ignore", invalid="ignore"):
+            for leaves in at.T:
+                total += self.values[leaves]
         winners: Labels = (total / len(self.roots)).argmax(axis=1)
         return winners
 

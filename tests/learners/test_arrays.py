@@ -159,3 +159,14 @@ def test_a_machine_for_each_pair_of_many_classes_is_refused_before_its_votes_are
     head, vectors = np.array([[1.0, 0.0]]), np.zeros((0, WIDTH + 1))
     with pytest.raises(ValueError, match="many classes"):
         Kernel.of((head, vectors, dual, met), WIDTH, k)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_as_large_as_floats_go_overflow_in_silence() -> None:
+    nodes, _, _, met = TREES
+    trees = Trees.of((nodes, np.full((3, 2), 1e308), np.zeros((2, 1)), met), WIDTH, 2)
+    head, vectors, dual, _ = KERNEL
+    kernel = Kernel.of((head, 1e308 * vectors, 1e308 * dual, met), WIDTH, 2)
+    Z = np.linspace(-1e300, 1e300, 4 * WIDTH).reshape(4, WIDTH)
+    for found in (trees, kernel):
+        assert set(found.labels(Z, Z)) <= {0, 1}
